@@ -1,0 +1,1 @@
+"""The web: settings, authentication, the HTTP routes of both doors."""

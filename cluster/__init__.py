@@ -1,0 +1,1 @@
+"""The operator's room: start, stop, command line, load tools."""

@@ -1,0 +1,1 @@
+"""Ray: Serve deployments and the composition root. The only room (with cluster) that imports ray."""
