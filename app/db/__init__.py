@@ -1,0 +1,1 @@
+"""The database: one schema, SQLite embedded or PostgreSQL by one setting."""

@@ -1,0 +1,236 @@
+"""One door to the database: `read()` for looking, `transaction()` for changing.
+
+    async with database.transaction() as tx:   # everything in it happens, or nothing does
+        await tx.execute(insert(...))
+
+SQLite in this process: one connection writes, a few read. A transaction that writes takes the write lock at
+its beginning (BEGIN IMMEDIATE), so it waits for its turn there, and never finds in its middle that another
+writer was quicker, which is what "database is locked" says. Write-ahead logging lets readers go on meanwhile.
+A commit is flushed to the disk (synchronous=FULL): what was acknowledged survives a power cut, not only a
+killed process. `app.records` writes many requests' rows in one commit, so the flush is paid once for them all.
+
+PostgreSQL: a pool per process, checked before use, so that a restarted server is found without a failed request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, NewType
+
+from sqlalchemy import event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from pipelines.errors import DependencyDown, FacefleetError, Overloaded
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from sqlalchemy import URL, Connection
+
+# Functions say which they need; whoever may write may also read.
+Reading = NewType("Reading", AsyncConnection)
+Writing = NewType("Writing", Reading)
+
+OLDEST_SQLITE = (3, 35, 0)  # the first with RETURNING
+BUSY_TIMEOUT_S = 30
+SQLITE_READERS = 4
+RETRY_AFTER_S = 2
+READY_TIMEOUT_S = 3
+
+_SQLITE_AWAY = ("unable to open", "disk i/o error", "readonly database", "is locked", "closed")
+_POSTGRES_CONNECTION = "08"
+_POSTGRES_SHUTTING_DOWN = "57P"
+_POSTGRES_NO_RESOURCES = "53"
+_POSTGRES_DISK_FULL = "53100"
+_POSTGRES_REFUSES = ("28", "3D")
+
+
+def database_url(configured: str | None, home: Path) -> URL:
+    """Return where the database is: what was configured, or a SQLite file in the service's own folder.
+
+    `postgres://` and `postgresql://` are understood as they are commonly written, without a driver.
+    """
+    if not configured:
+        return make_url(f"sqlite+aiosqlite:///{home / 'facefleet.db'}")
+    url = make_url(configured)
+    if url.drivername in {"postgres", "postgresql", "postgresql+asyncpg"}:
+        return _for_asyncpg(url)
+    if url.drivername in {"sqlite", "sqlite+aiosqlite"}:
+        return url.set(drivername="sqlite+aiosqlite")
+    message = f"databases of type {url.drivername!r} are not supported: use sqlite or postgresql"
+    raise ValueError(message)
+
+
+def _for_asyncpg(url: URL) -> URL:
+    """Name the driver, and say `sslmode` in its words: other PostgreSQL clients take that parameter."""
+    query = dict(url.query)
+    if "sslmode" in query:
+        query["ssl"] = query.pop("sslmode")
+    return url.set(drivername="postgresql+asyncpg", query=query)
+
+
+class Database:
+    """The open database of this process.
+
+    Attributes:
+        url: where it is; its text form hides the password.
+        is_embedded: whether it is a file that this machine alone can open.
+    """
+
+    def __init__(self, url: URL, *, pool_size: int = 5, pool_overflow: int = 10) -> None:
+        self.url = url
+        self.is_embedded = url.get_backend_name() == "sqlite"
+        if self.is_embedded:
+            self._writer, self._reader = _open_sqlite(url)
+        else:
+            self._writer = self._reader = _open_postgres(url, pool_size, pool_overflow)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Reading]:
+        """Look at one state of the database; changing it is refused."""
+        async with _connected(self._reader) as connection:
+            if not self.is_embedded:
+                await connection.execution_options(postgresql_readonly=True)
+            async with connection.begin():
+                yield Reading(connection)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Writing]:
+        """Change the database: committed when the block ends, undone when it raises."""
+        async with _connected(self._writer) as connection, connection.begin():
+            yield Writing(Reading(connection))
+
+    async def use_write_ahead_log(self) -> None:
+        """Let readers of a SQLite file go on while one writes; the file remembers it."""
+        async with _connected(self._writer) as connection:
+            await connection.run_sync(_switch_to_wal)
+
+    async def ready(self) -> bool:
+        """Tell whether the database answers now."""
+        try:
+            await asyncio.wait_for(self._ask(), READY_TIMEOUT_S)
+        except (FacefleetError, SQLAlchemyError, OSError, asyncio.TimeoutError):
+            return False
+        return True
+
+    async def _ask(self) -> None:
+        async with self.read() as tx:
+            await tx.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Give all connections back."""
+        await self._reader.dispose()
+        if self._writer is not self._reader:
+            await self._writer.dispose()
+
+
+@asynccontextmanager
+async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Borrow a connection, and say plainly when it was the database that failed."""
+    try:
+        connection = await engine.connect()
+    except (OSError, asyncio.TimeoutError) as error:
+        message = "the database does not answer"
+        raise DependencyDown(message, RETRY_AFTER_S) from error
+    except SQLAlchemyError as error:
+        raise _named(error) from error
+    try:
+        yield connection
+    except SQLAlchemyError as error:
+        raise _named(error) from error
+    finally:
+        await connection.close()
+
+
+def _switch_to_wal(connection: Connection) -> None:
+    """Go round SQLAlchemy, which would begin a transaction: the journal cannot change inside one."""
+    cursor = connection.connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.close()
+
+
+def _named(error: SQLAlchemyError) -> Exception:
+    """Return the domain error for a database that is away, busy or full; any other error is a bug, as it is."""
+    if isinstance(error, NoConnectionFree):
+        return Overloaded("the database is busy", RETRY_AFTER_S)
+    if not isinstance(error, DBAPIError):
+        return error
+    state = getattr(error.orig, "sqlstate", None)
+    if isinstance(state, str):
+        return _postgres_error(state) or error
+    if error.connection_invalidated:
+        return DependencyDown("the database does not answer", RETRY_AFTER_S)
+    reason = str(error.orig).lower()
+    if "disk is full" in reason:
+        return DependencyDown("insufficient storage for the database", RETRY_AFTER_S)
+    if isinstance(error, OperationalError) and any(sign in reason for sign in _SQLITE_AWAY):
+        return DependencyDown("the database cannot be used now", RETRY_AFTER_S)
+    if "connection is closed" in reason or "connection was closed" in reason:
+        return DependencyDown("the database does not answer", RETRY_AFTER_S)
+    return error
+
+
+def _postgres_error(state: str) -> DependencyDown | None:
+    if state == _POSTGRES_DISK_FULL:
+        return DependencyDown("insufficient storage for the database", RETRY_AFTER_S)
+    if state.startswith(_POSTGRES_REFUSES):
+        return DependencyDown("the database refuses this service's login", RETRY_AFTER_S)
+    if state.startswith((_POSTGRES_CONNECTION, _POSTGRES_SHUTTING_DOWN, _POSTGRES_NO_RESOURCES)):
+        return DependencyDown("the database does not answer", RETRY_AFTER_S)
+    return None
+
+
+def _open_postgres(url: URL, pool_size: int, pool_overflow: int) -> AsyncEngine:
+    return create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=pool_overflow,
+        pool_timeout=10,
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        connect_args={
+            "timeout": 5,
+            "command_timeout": 60,
+            "server_settings": {"application_name": "facefleet"},
+        },
+    )
+
+
+def _open_sqlite(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
+    """Open the file twice: for the one who writes and for those who read."""
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        message = f"SQLite {sqlite3.sqlite_version} is too old: 3.35 or newer is needed"
+        raise RuntimeError(message)
+    writer = _sqlite_engine(url, 1, "BEGIN IMMEDIATE", ("synchronous=FULL", "foreign_keys=ON"))
+    reader = _sqlite_engine(url, SQLITE_READERS, "BEGIN", ("query_only=ON",))
+    return writer, reader
+
+
+def _sqlite_engine(url: URL, connections: int, begin: str, pragmas: tuple[str, ...]) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=BUSY_TIMEOUT_S,
+        # No implicit transactions by the driver: `begin` says which kind is meant.
+        connect_args={"timeout": BUSY_TIMEOUT_S, "isolation_level": None},
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _prepare(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own connection
+        cursor = connection.cursor()
+        for pragma in (*pragmas, "cache_size=-8000", "temp_store=MEMORY", "journal_size_limit=67108864"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy gives no type to listeners
+        connection.exec_driver_sql(begin)
+
+    return engine
