@@ -1,0 +1,273 @@
+"""The use case of one picture: bytes in, faces or a masked picture out.
+
+    bytes -> probe -> decode -> canvases -> detector, twice -> faces of both in source pixels -> NMS
+                         '-> pixels kept, where a mask is wanted -> mask -> encode
+
+Everything up to the canvases is one piece of work on the lane, and so is everything from the mask on. Where the
+detector's network is in this process all of it is one piece. What follows the detector takes well under a
+millisecond and is done where it is.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from pipelines.boxes import best, suppress
+from pipelines.canvas import CanvasPool, Fit, fit, lay
+from pipelines.decode import decode_picture, reduction_for
+from pipelines.encode import encode_picture
+from pipelines.errors import InvalidOption
+from pipelines.faces import Faces
+from pipelines.lane import InlineDetector
+from pipelines.masking import mask_faces
+from pipelines.probe import probe_picture
+from pipelines.results import Detection, ImageInfo, MaskedImage, Profile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pipelines.ports import Detector, DetectorSpec, Lane, Proposals
+    from pipelines.results import DetectOptions, EncodeOptions, MaskOptions
+
+#: The longer side of the second, small canvas, on which a face that fills the picture has the size that
+#: detectors are trained for.
+SMALL_SIDE = 128
+#: A face of the small canvas counts if its shorter side covers this share of the canvas' shorter side: smaller
+#: ones are better seen on the large canvas, and there are false ones among them.
+SMALL_SHARE = 0.4
+#: Faces in one answer, at most; a crowd of more is cut after the best.
+_MAX_STRENGTH = 10_000
+_MAX_PADDING = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A picture on its canvases; the pixels are kept only where they are wanted afterwards."""
+
+    image: ImageInfo
+    fits: tuple[Fit, ...]
+    canvases: tuple[NDArray[np.uint8], ...]
+    pixels: NDArray[np.uint8] | None
+    decode_ms: float
+    preprocess_ms: float
+
+
+class ImageAnalyzer:
+    """Finds the faces of pictures, and hides them.
+
+    Args:
+        detectors: by the name that a request asks for.
+        default: the name of the one that is used when none is asked for.
+        lane: where pixels are worked on.
+        small_side: the longer side of the second canvas; 0 looks at the large canvas alone.
+        square: feed the detector its whole input square, as others do, instead of the picture's rectangle.
+    """
+
+    def __init__(
+        self,
+        detectors: Mapping[str, Detector],
+        default: str,
+        lane: Lane,
+        *,
+        small_side: int = SMALL_SIDE,
+        square: bool = False,
+    ) -> None:
+        self._detectors = {default: detectors[default], **detectors}
+        self._default = default
+        self._lane = lane
+        self._small_side = small_side
+        self._square = square
+        self._canvases = CanvasPool()
+
+    @property
+    def detectors(self) -> tuple[DetectorSpec, ...]:
+        """List the loaded detectors, the default one first."""
+        return tuple(detector.spec for detector in self._detectors.values())
+
+    async def ready(self) -> bool:
+        """Tell whether a picture sent now would be answered."""
+        return True
+
+    async def detect(self, data: bytes, options: DetectOptions) -> Detection:
+        """Find the faces in a picture.
+
+        Raises:
+            CallerError: the picture or an option cannot be used.
+            Unavailable: the picture may be sent again later.
+        """
+        detection, _pixels = await self._detect(data, options, keep_pixels=False)
+        return detection
+
+    async def mask(
+        self, data: bytes, options: DetectOptions, mask: MaskOptions, encode: EncodeOptions
+    ) -> MaskedImage:
+        """Find the faces in a picture and return it with the faces made unrecognisable.
+
+        Raises:
+            CallerError: the picture or an option cannot be used.
+            Unavailable: the picture may be sent again later.
+        """
+        check_mask_options(mask, encode)
+        start = perf_counter()
+        detection, pixels = await self._detect(data, options, keep_pixels=True)
+        assert pixels is not None  # noqa: S101 - narrows the type: they were asked for
+        return await self._lane.run(_finish_mask, detection, pixels, mask, encode, start)
+
+    async def _detect(
+        self, data: bytes, options: DetectOptions, *, keep_pixels: bool
+    ) -> tuple[Detection, NDArray[np.uint8] | None]:
+        start = perf_counter()
+        check_detect_options(options)
+        detector = self._detector(options.model)
+        if isinstance(detector, InlineDetector):
+            return await self._lane.run(self._detect_here, data, options, detector, keep_pixels, start)
+        prepared = await self._lane.run(self._prepare, data, detector.spec, keep_pixels)
+        proposals = [await detector.propose(canvas, options.confidence) for canvas in prepared.canvases]
+        self._give_back(prepared)
+        return _detection(prepared, proposals, options, detector.spec, start), prepared.pixels
+
+    def _detect_here(
+        self,
+        data: bytes,
+        options: DetectOptions,
+        detector: InlineDetector,
+        keep_pixels: bool,  # noqa: FBT001 - the lane passes positions on
+        start: float,
+    ) -> tuple[Detection, NDArray[np.uint8] | None]:
+        prepared = self._prepare(data, detector.spec, keep_pixels)
+        network = detector.network
+        proposals = [network.propose([canvas], [options.confidence])[0] for canvas in prepared.canvases]
+        self._give_back(prepared)
+        return _detection(prepared, proposals, options, detector.spec, start), prepared.pixels
+
+    def _detector(self, name: str | None) -> Detector:
+        detector = self._detectors.get(name or self._default)
+        if detector is None:
+            known = ", ".join(self._detectors)
+            message = f"there is no such model; loaded are: {known}"
+            raise InvalidOption(message)
+        return detector
+
+    def _prepare(
+        self,
+        data: bytes,
+        spec: DetectorSpec,
+        keep_pixels: bool,  # noqa: FBT001 - the lane passes positions on
+    ) -> _Prepared:
+        start = perf_counter()
+        header = probe_picture(data)
+        large = fit(header.upright_size, spec.input_size, spec.stride, square=self._square)
+        reduction = 1 if keep_pixels else reduction_for(header, large.picture)
+        pixels = decode_picture(data, header, reduction)
+        decoded = perf_counter()
+        fits: tuple[Fit, ...] = (large,)
+        canvases: tuple[NDArray[np.uint8], ...] = (lay(pixels, large, self._canvases),)
+        if self._small_side:
+            small = fit(header.upright_size, (self._small_side, self._small_side), spec.stride)
+            width, height = large.picture
+            fits += (small,)
+            canvases += (lay(canvases[0][:height, :width], small, self._canvases),)
+        done = perf_counter()
+        width, height = header.upright_size
+        return _Prepared(
+            ImageInfo(width, height, pixels.shape[2], len(data), header.format),
+            fits,
+            canvases,
+            pixels if keep_pixels else None,
+            (decoded - start) * 1e3,
+            (done - decoded) * 1e3,
+        )
+
+    def _give_back(self, prepared: _Prepared) -> None:
+        # Only after every detector answered: one that failed or was given up may still read its canvas.
+        for canvas in prepared.canvases:
+            self._canvases.give(canvas)
+
+
+def _detection(
+    prepared: _Prepared,
+    proposals: Sequence[Proposals],
+    options: DetectOptions,
+    spec: DetectorSpec,
+    start: float,
+) -> Detection:
+    begin = perf_counter()
+    large, *rest = (
+        proposal.faces.scaled(1 / how.scale) for proposal, how in zip(proposals, prepared.fits, strict=True)
+    )
+    candidates = Faces.concat([large, *(_filling(faces, prepared.image) for faces in rest)])
+    faces = best(suppress(candidates, options.nms_threshold), options.max_faces)
+    end = perf_counter()
+    profile = Profile(
+        decode_ms=prepared.decode_ms,
+        preprocess_ms=prepared.preprocess_ms,
+        blob_ms=sum(proposal.blob_ms for proposal in proposals),
+        inference_ms=sum(proposal.inference_ms for proposal in proposals),
+        postprocess_ms=sum(proposal.postprocess_ms for proposal in proposals),
+        nms_ms=(end - begin) * 1e3,
+        total_ms=(end - start) * 1e3,
+        candidates_before_nms=len(candidates),
+        candidates_after_nms=len(faces),
+        det_scale=prepared.fits[0].scale,
+        det_size=prepared.fits[0].canvas,
+    )
+    return Detection(prepared.image, faces, spec.name, spec.input_size, options, profile)
+
+
+def _filling(faces: Faces, image: ImageInfo) -> Faces:
+    """Return the faces that are large in their picture."""
+    sides = faces.boxes[:, 2:] - faces.boxes[:, :2]
+    return faces.take(sides.min(axis=1, initial=math.inf) >= SMALL_SHARE * min(image.width, image.height))
+
+
+def _finish_mask(
+    detection: Detection, pixels: NDArray[np.uint8], mask: MaskOptions, encode: EncodeOptions, start: float
+) -> MaskedImage:
+    begin = perf_counter()
+    regions = mask_faces(pixels, detection.faces.boxes, mask)
+    masked = perf_counter()
+    data = encode_picture(pixels, encode)
+    end = perf_counter()
+    profile = replace(
+        detection.profile,
+        mask_ms=(masked - begin) * 1e3,
+        encode_ms=(end - masked) * 1e3,
+        total_ms=(end - start) * 1e3,
+    )
+    return MaskedImage(replace(detection, profile=profile), data, encode.format, regions)
+
+
+def check_detect_options(options: DetectOptions) -> None:
+    """Refuse values that make no sense.
+
+    Raises:
+        InvalidOption: one of them is out of its range.
+    """
+    _check("confidence", options.confidence, 0, 1)
+    _check("nms_threshold", options.nms_threshold, 0, 1)
+    _check("max_faces", options.max_faces, 0, math.inf)
+
+
+def check_mask_options(mask: MaskOptions, encode: EncodeOptions) -> None:
+    """Refuse values that make no sense.
+
+    Raises:
+        InvalidOption: one of them is out of its range.
+    """
+    _check("strength", mask.strength, 1, _MAX_STRENGTH)
+    _check("padding", mask.padding, 0, _MAX_PADDING)
+    _check("quality", encode.quality, 1, 100)
+
+
+def _check(name: str, value: float, low: float, high: float) -> None:
+    # Written so that a value that is not a number fails too.
+    if not low <= value <= high:
+        bound = f"between {low} and {high}" if high < math.inf else f"at least {low}"
+        message = f"{name} must be {bound}"
+        raise InvalidOption(message)

@@ -1,0 +1,84 @@
+"""Lanes: where work that would hold up the event loop is done, and detectors that work there."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import cv2
+
+from pipelines.errors import Overloaded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pipelines.ports import DetectorNetwork, DetectorSpec, Lane, Proposals
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class ThreadLane:
+    """Threads of its own; work that finds too much waiting before it is shed instead of queued.
+
+    While a lane exists OpenCV uses one thread for each picture in the whole process: pictures run beside
+    each other, which wastes less than splitting each one.
+    """
+
+    def __init__(self, workers: int, max_waiting: int = 256) -> None:
+        cv2.setNumThreads(1)
+        self._limit = workers + max_waiting
+        self._held = 0
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="lane")
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do the work on one of the threads; it is never started if the caller gives up before.
+
+        Raises:
+            Overloaded: too much work is waiting already.
+        """
+        if self._held >= self._limit:
+            message = "too many pictures are waiting"
+            raise Overloaded(message)
+        self._held += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._executor, partial(work, *args, **kwargs)
+            )
+        finally:
+            self._held -= 1
+
+    def close(self) -> None:
+        """Finish what runs, drop what waits, and end the threads."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def __enter__(self) -> ThreadLane:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class InlineDetector:
+    """A network of this process as a detector: each canvas is one piece of work on the lane."""
+
+    def __init__(self, network: DetectorNetwork, lane: Lane) -> None:
+        self.network = network
+        self._lane = lane
+
+    @property
+    def spec(self) -> DetectorSpec:
+        """Tell what the detector is."""
+        return self.network.spec
+
+    async def propose(self, canvas: NDArray[np.uint8], confidence: float) -> Proposals:
+        """Return the proposals for one canvas: uint8 BGR [H, W, 3]."""
+        return (await self._lane.run(self.network.propose, [canvas], [confidence]))[0]
