@@ -1,0 +1,80 @@
+"""The web app, made from the services it is given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from app.door_one import door_one
+from app.errors import error_response
+from app.middleware import BodyGuard, RequestRecord, request_id_of
+from app.uploads import FORM_OVERHEAD
+from pipelines.errors import FacefleetError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from app.services import Services
+    from app.settings import Settings
+
+#: The most that a body may have where it carries no media.
+SMALL_BODY = 1024 * 1024
+#: Where a picture comes in the body.
+PICTURE_PATHS = frozenset({"/api/v1/detect", "/api/v1/mask"})
+
+
+def create_app(services: Services) -> FastAPI:
+    """Return the app over these services."""
+    settings = services.settings
+    app = FastAPI(
+        title="Facefleet",
+        summary="Faces in pictures: found, and hidden.",
+        redirect_slashes=False,
+        middleware=[
+            Middleware(RequestRecord, id_is_outside=services.request_id_is_outside),
+            *_cors(settings),
+            Middleware(BodyGuard, limit_for=_limits(settings), timeout_s=settings.upload_timeout_s),
+        ],
+        exception_handlers={
+            FacefleetError: _answer_error,
+            HTTPException: _answer_error,
+            RequestValidationError: _answer_error,
+        },
+    )
+    app.include_router(door_one(services))
+    return app
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    return error_response(error, request.url.path, request_id_of(request.scope))
+
+
+def _limits(settings: Settings) -> Callable[[str], int]:
+    picture = settings.max_image_bytes + FORM_OVERHEAD
+
+    def limit_for(path: str) -> int:
+        return picture if path in PICTURE_PATHS else SMALL_BODY
+
+    return limit_for
+
+
+def _cors(settings: Settings) -> list[Middleware]:
+    if not settings.cors_origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors_origins),
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["*"],
+        )
+    ]
