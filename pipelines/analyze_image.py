@@ -3,9 +3,9 @@
     bytes -> probe -> decode -> canvases -> detector, twice -> faces of both in source pixels -> NMS
                          '-> pixels kept, where a mask is wanted -> mask -> encode
 
-Everything up to the canvases is one piece of work on the lane, and so is everything from the mask on. Where the
-detector's network is in this process all of it is one piece. What follows the detector takes well under a
-millisecond and is done where it is.
+Everything up to the canvases is one piece of work on the lane, and so is everything from the mask on. Where
+the detector's network is in this process it is part of the first piece. What follows the detector takes well
+under a millisecond and is done where it is.
 """
 
 from __future__ import annotations
@@ -38,10 +38,9 @@ if TYPE_CHECKING:
 #: The longer side of the second, small canvas, on which a face that fills the picture has the size that
 #: detectors are trained for.
 SMALL_SIDE = 128
-#: A face of the small canvas counts if its shorter side covers this share of the canvas' shorter side: smaller
-#: ones are better seen on the large canvas, and there are false ones among them.
+#: A face of the small canvas counts if its shorter side covers this share of the picture's shorter side:
+#: smaller ones are better seen on the large canvas, and there are false ones among them.
 SMALL_SHARE = 0.4
-#: Faces in one answer, at most; a crowd of more is cut after the best.
 _MAX_STRENGTH = 10_000
 _MAX_PADDING = 10.0
 

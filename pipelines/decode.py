@@ -1,12 +1,12 @@
 """A picture's bytes become upright pixels: uint8 BGR, whatever the format, depth or colours were.
 
-Grey, palette, 16-bit and CMYK pictures come out as ordinary colour. Transparent pixels are laid on white, as a
-browser shows them: what a transparent pixel hides stays hidden. Of an animation the first frame is taken.
+Grey, palette, 16-bit and CMYK pictures come out as ordinary colour. Transparent pixels are laid on white, as
+a browser shows them: what a transparent pixel hides stays hidden. Of an animation the first frame is taken.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -58,41 +58,35 @@ def decode_picture(data: bytes, header: PictureHeader, reduction: int = 1) -> ND
 
 
 def _decode(data: bytes, header: PictureHeader, reduction: int) -> NDArray[np.uint8] | None:
-    encoded = np.frombuffer(data, np.uint8)
     flags = cv2.IMREAD_UNCHANGED if header.has_alpha else _REDUCED[reduction] | cv2.IMREAD_IGNORE_ORIENTATION
-    pixels = cv2.imdecode(encoded, flags)
-    return on_white(pixels) if pixels is not None and header.has_alpha else pixels
+    pixels: NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    return None if pixels is None else on_white(pixels)
 
 
 def _decode_heic(data: bytes) -> NDArray[np.uint8]:
     # Loaded for the first picture that needs it: it brings an HEVC decoder along.
     import pillow_heif  # noqa: PLC0415
 
-    picture = pillow_heif.open_heif(data, convert_hdr_to_8bit=True)
-    has_alpha = picture.mode.endswith(("A", "a"))
-    picture.convert_to("BGRA" if has_alpha else "BGR")
-    pixels = np.asarray(picture)
-    return on_white(pixels) if has_alpha else np.ascontiguousarray(pixels)
+    return on_white(np.asarray(pillow_heif.open_heif(data, bgr_mode=True)))
 
 
-def on_white(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.uint8]:
-    """Return BGR pixels as seen on white, from grey, BGR or BGRA of 8 or 16 bits."""
+def on_white(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return pixels of 8 or 16 bits as 8-bit BGR, seen on white: grey, BGR or BGRA come in."""
     if pixels.dtype == np.uint16:
         pixels = cv2.convertScaleAbs(pixels, alpha=1 / 257)
     if pixels.ndim == 2:  # noqa: PLR2004 - grey
-        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR))
-    if pixels.shape[2] == 3:  # noqa: PLR2004 - the header promised transparency, the picture has none
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR), np.uint8)
+    if pixels.shape[2] == 3:  # noqa: PLR2004 - there is no fourth, transparent, channel
         return np.asarray(pixels, np.uint8)
     alpha = cv2.cvtColor(pixels[:, :, 3], cv2.COLOR_GRAY2BGR)
     seen = cv2.multiply(pixels[:, :, :3], alpha, scale=1 / 255)
-    return np.asarray(cv2.add(seen, cv2.bitwise_not(alpha)))
+    return np.asarray(cv2.add(seen, cv2.bitwise_not(alpha)), np.uint8)
 
 
 def upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     """Return the pixels turned and mirrored as EXIF orientation 1..8 asks for."""
-    turned = pixels
-    if orientation >= 5:  # noqa: PLR2004 - orientations 5..8 swap the sides
-        turned = cv2.transpose(turned)
+    swapped = orientation >= 5  # noqa: PLR2004 - orientations 5..8 swap the sides
+    turned = cv2.transpose(pixels) if swapped else pixels
     # Which sides are mirrored after that: 0 top and bottom, 1 left and right, -1 both.
     mirrored = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(orientation)
-    return np.asarray(turned if mirrored is None else cv2.flip(turned, mirrored))
+    return np.asarray(turned if mirrored is None else cv2.flip(turned, mirrored), np.uint8)

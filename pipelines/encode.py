@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def encode_picture(pixels: NDArray[np.uint8], options: EncodeOptions) -> bytes:
-    """Return the upright BGR pixels as a file; `quality` 1..100 has no meaning for PNG, which loses nothing."""
+    """Return the upright BGR pixels as a file; `quality` 1..100 means nothing to PNG, which is lossless."""
     suffix, parameters = _encoder(options)
     _done, encoded = cv2.imencode(suffix, pixels, parameters)
     return bytes(encoded.data)

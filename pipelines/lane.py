@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+    from typing_extensions import Self
 
     from pipelines.ports import DetectorNetwork, DetectorSpec, Lane, Proposals
 
@@ -58,7 +59,7 @@ class ThreadLane:
         """Finish what runs, drop what waits, and end the threads."""
         self._executor.shutdown(wait=True, cancel_futures=True)
 
-    def __enter__(self) -> ThreadLane:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -107,7 +107,7 @@ def _parser(data: bytes) -> Callable[[bytes], PictureHeader]:
 
 # --- JPEG -------------------------------------------------------------------------------------------------
 
-_SOI, _EOI, _SOS, _APP1 = 0xD8, 0xD9, 0xDA, 0xE1
+_RST0, _EOI, _SOS, _APP1 = 0xD0, 0xD9, 0xDA, 0xE1
 #: Start of frame: C0..CF without the tables DHT (C4), JPG (C8) and DAC (CC).
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
@@ -121,7 +121,7 @@ def _jpeg(data: bytes) -> PictureHeader:
         if marker == 0xFF:  # noqa: PLR2004 - fill byte
             at += 1
             continue
-        if marker == _SOI or 0xD0 <= marker <= _EOI or marker == 0x01:
+        if _RST0 <= marker <= _EOI:
             break
         (length,) = struct.unpack_from(">H", data, at + 2)
         if marker in _SOF:
@@ -244,9 +244,10 @@ def _heic(data: bytes) -> PictureHeader:
     import pillow_heif  # noqa: PLC0415
 
     try:
-        picture = pillow_heif.open_heif(data, convert_hdr_to_8bit=True)
+        picture = pillow_heif.open_heif(data)
     except (ValueError, EOFError, OSError, RuntimeError, SyntaxError) as error:
         message = "the HEIC image is cut off or malformed"
         raise InvalidMedia(message) from error
     # libheif turns the picture by itself and states the size after that, so its EXIF tag is not to be used.
-    return PictureHeader("heic", *picture.size, 1, picture.mode.endswith(("A", "a")))
+    width, height = picture.size
+    return PictureHeader("heic", width, height, has_alpha=picture.has_alpha)
