@@ -1,0 +1,1 @@
+"""How this project's own two small networks, mask and glasses, are trained; see README.md here."""
