@@ -7,6 +7,7 @@ through that. All faces are solved at once; each is then drawn into its own row 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import cv2
@@ -25,6 +26,19 @@ ARCFACE_112: Final[NDArray[np.float32]] = np.array(
 _NO_SPREAD = 1e-6
 
 
+@dataclass(frozen=True, slots=True)
+class FaceCrop:
+    """The crop that a network looks at.
+
+    Attributes:
+        template: float32 [5, 2], where the five points lie in the crop.
+        size: width and height of the crop.
+    """
+
+    template: NDArray[np.float32]
+    size: tuple[int, int]
+
+
 def similarities(points: NDArray[np.float32], template: NDArray[np.float32]) -> NDArray[np.float64]:
     """Solve for the similarity that carries each face's points onto the template.
 
@@ -36,16 +50,15 @@ def similarities(points: NDArray[np.float32], template: NDArray[np.float32]) -> 
         float64 [N, 2, 3], picture to crop. Points that coincide or are not finite carry no direction:
         their face gets an unturned, unscaled crop around their centre.
     """
+    finite = np.isfinite(points).all(axis=(1, 2), keepdims=True)
     # As complex numbers a turn with a scale is one factor, so least squares is a single division.
-    source = points[..., 0] + 1j * points[..., 1].astype(np.float64)
-    target = template[:, 0] + 1j * template[:, 1].astype(np.float64)
-    source_centre = np.nan_to_num(source.mean(axis=1), posinf=0.0, neginf=0.0)
-    target_centre = target.mean()
+    source = np.where(finite, points, 0).astype(np.float64) @ (1, 1j)
+    target = template.astype(np.float64) @ (1, 1j)
+    source_centre, target_centre = source.mean(axis=1), target.mean()
     offsets = source - source_centre[:, None]
     spread = (np.abs(offsets) ** 2).sum(axis=1)
-    usable = np.isfinite(spread) & (spread > _NO_SPREAD)
     products = (offsets.conj() * (target - target_centre)).sum(axis=1)
-    factor = np.divide(products, spread, out=np.ones(len(points), np.complex128), where=usable)
+    factor = np.divide(products, spread, out=np.ones(len(points), np.complex128), where=spread > _NO_SPREAD)
     shift = target_centre - factor * source_centre
     rows = [[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]]
     return np.moveaxis(np.array(rows), -1, 0)
