@@ -61,7 +61,7 @@ def _layer(entry: dict[str, Any], stored: Any) -> _Layer:  # noqa: ANN401 - h5py
 
 def _short(weight: str) -> str:
     """Return `kernel` of `conv2d_1_1/kernel:0`."""
-    return weight.rsplit("/", 1)[-1].split(":")[0]
+    return weight.rsplit("/", 1)[-1].removesuffix(":0")
 
 
 class _Conversion:

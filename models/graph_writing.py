@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    Attribute = int | float | str | Sequence[int]
+
 _OPSET = 13
 _IR_VERSION = 8  # What goes with that opset: runtimes of several years read it.
 
@@ -29,9 +31,11 @@ class GraphWriter:
         self._weights[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
         return name
 
-    def node(self, kind: str, inputs: Sequence[str], output: str, **attributes: object) -> str:
+    def node(self, kind: str, inputs: Sequence[str], output: str, **attributes: Attribute) -> str:
         """Add a node and return its output's name."""
-        self._nodes.append(helper.make_node(kind, list(inputs), [output], name=output, **attributes))
+        node = helper.make_node(kind, list(inputs), [output], name=output)
+        node.attribute.extend(helper.make_attribute(key, value) for key, value in sorted(attributes.items()))
+        self._nodes.append(node)
         return output
 
     def finish(

@@ -7,7 +7,6 @@ in the manifest) count by name and shape too.
 from __future__ import annotations
 
 from fnmatch import fnmatch
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +16,7 @@ from models.records import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from models.listening import Listener
     from models.manifest import ExportShape, Network
@@ -40,11 +40,13 @@ def find_local(network: Network, folder: Path, listener: Listener) -> Path | Non
         if sha256_of(file) in hashes:
             return file
     for file in named:
-        fault = "its hash is not the manifest's"
-        if network.export_shape is not None:
-            fault = misfit(file, network.export_shape)
-            if fault is None:
-                return file
+        fault = (
+            "its hash is not the manifest's"
+            if network.export_shape is None
+            else misfit(file, network.export_shape)
+        )
+        if fault is None:
+            return file
         listener.said(f"{network.name}: {file} has the name but {fault}")
     return None
 

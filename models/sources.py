@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -83,44 +84,46 @@ def _run_pip(requirement: str, scratch: Path, listener: Listener, options: Seque
         *("--no-input", "--disable-pip-version-check", "--quiet", "--retries", "2"),
         *("--dest", str(scratch / "out"), *options, requirement),
     ]
-    # What is run is pip of this very interpreter, with names that the manifest pins.
-    with subprocess.Popen(  # noqa: S603 - no shell, and every word is ours
-        command,
-        env={**os.environ, "TMPDIR": str(scratch)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    complaints = scratch / "errors.txt"
+    with (
+        complaints.open("wb") as errors,
+        subprocess.Popen(  # noqa: S603 - no shell; pip of this interpreter, with a name that the manifest pins
+            command,
+            env={**os.environ, "TMPDIR": str(scratch)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+        ) as process,
+    ):
         try:
-            errors = _wait(process, scratch, listener)
+            _wait(process, scratch, listener)
         except BaseException:
             process.kill()
             raise
     if process.returncode != 0:
-        message = f"pip could not download it: {_reason(errors)}"
+        message = f"pip could not download it: {_reason(complaints.read_text(errors='replace'))}"
         raise SourceFailed(message)
 
 
-def _wait(process: subprocess.Popen[str], scratch: Path, listener: Listener) -> str:
-    """Wait for pip, telling the listener how much it has written; return its error output."""
-    while True:
-        try:
-            return process.communicate(timeout=_POLL_S)[1]
-        except subprocess.TimeoutExpired:
-            listener.moved(_bytes_under(scratch), None)
+def _wait(process: subprocess.Popen[bytes], scratch: Path, listener: Listener) -> None:
+    """Wait for pip, telling the listener how much it has written."""
+    while process.poll() is None:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_POLL_S)
+        listener.moved(_bytes_under(scratch), None)
 
 
 def _bytes_under(folder: Path) -> int:
     """Add up the files below a folder that another process is writing to."""
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += Path(parent, name).stat().st_size
-            except FileNotFoundError:
-                continue
-    return total
+    return sum(_size(Path(parent, name)) for parent, _, names in os.walk(folder) for name in names)
+
+
+def _size(file: Path) -> int:
+    """Return a file's size, 0 if it has gone by now."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _reason(errors: str) -> str:
@@ -133,9 +136,12 @@ def _unzipped(archive: Path, member: str, downloads: Path) -> Path:
     """Take one member out of an archive; a member in another folder of the archive is found by its name."""
     target = downloads / hashlib.sha256(f"{archive}#{member}".encode()).hexdigest()[:16]
     try:
-        with zipfile.ZipFile(archive) as zipped:
-            with zipped.open(_member(zipped, member)) as source, target.open("wb") as stream:
-                shutil.copyfileobj(source, stream, 1 << 20)
+        with (
+            zipfile.ZipFile(archive) as zipped,
+            zipped.open(_member(zipped, member)) as source,
+            target.open("wb") as stream,
+        ):
+            shutil.copyfileobj(source, stream, 1 << 20)
     except (zipfile.BadZipFile, EOFError) as error:
         message = f"{archive.name} is not a whole archive: {error}"
         raise WrongBytes(message) from error

