@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import numpy as np
+import structlog
 
 from pipelines.faces import POINT_NAMES
 
 if TYPE_CHECKING:
-    from app.services import Services
+    from app.services import Dependency, Services
     from pipelines.results import Detection, Profile
 
 PIXEL_DIGITS = 1
@@ -21,6 +23,10 @@ AREA_DIGITS = 2
 RATIO_DIGITS = 4
 SCALE_DIGITS = 6
 MS_DIGITS = 2
+#: How long a part may take to say that it is there.
+PATIENCE_S = 2.0
+
+log = structlog.get_logger("facefleet.web")
 
 
 def detect_answer(detection: Detection, request_id: str, total_ms: float) -> dict[str, Any]:
@@ -130,12 +136,22 @@ def _ms(value: float | None) -> float | None:
     return None if value is None else round(value, MS_DIGITS)
 
 
+async def _answers(part: Dependency) -> bool:
+    """Ask a part, and take an error or a long silence for a no."""
+    with anyio.move_on_after(PATIENCE_S):
+        try:
+            return await part.ready()
+        except Exception:
+            log.exception("not ready", part=type(part).__name__)
+    return False
+
+
 async def health_answer(services: Services) -> tuple[bool, dict[str, Any]]:
     """Return whether everything that is needed is there, and the `HealthResponse` that says so."""
     spec = services.engine.detectors[0]
-    model = await services.engine.ready()
-    database = services.database is not None and await services.database.ready()
-    storage = services.storage is not None and await services.storage.ready()
+    model = await _answers(services.engine)
+    database = services.database is not None and await _answers(services.database)
+    storage = services.storage is not None and await _answers(services.storage)
     ready = model and (database or services.database is None) and (storage or services.storage is None)
     return ready, {
         "status": "ok" if ready else "unavailable",

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from app.api_docs import add_docs
 from app.door_one import door_one
 from app.errors import error_response
 from app.middleware import BodyGuard, RequestRecord, request_id_of
@@ -37,6 +38,8 @@ def create_app(services: Services) -> FastAPI:
     app = FastAPI(
         title="Facefleet",
         summary="Faces in pictures: found, and hidden.",
+        docs_url=None,
+        redoc_url=None,
         redirect_slashes=False,
         middleware=[
             Middleware(RequestRecord, id_is_outside=services.request_id_is_outside),
@@ -50,11 +53,12 @@ def create_app(services: Services) -> FastAPI:
         },
     )
     app.include_router(door_one(services))
+    add_docs(app)
     return app
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
-    return error_response(error, request.url.path, request_id_of(request.scope))
+    return error_response(error, request.scope["path"], request_id_of(request.scope))
 
 
 def _limits(settings: Settings) -> Callable[[str], int]:

@@ -14,7 +14,7 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from app.answers import detect_answer, health_answer
-from app.errors import Unauthorized
+from app.auth import key_check
 from app.middleware import request_id_of
 from app.schemas import DetectResponse, ErrorResponse, HealthResponse
 from app.uploads import read_image
@@ -71,16 +71,10 @@ def door_one(services: Services) -> APIRouter:
     engine, settings = services.engine, services.settings
     names = [spec.name for spec in engine.detectors]
 
-    async def require_key(request: Request) -> None:
-        if not settings.api_key_enabled:
-            return
-        key = request.headers.get("x-api-key")
-        if key is None or await services.keys.check(key) is None:
-            message = "A valid key is needed in the X-API-Key header."
-            raise Unauthorized(message)
-
     router = APIRouter()
-    pictures = APIRouter(prefix="/api/v1", dependencies=[Depends(require_key)], responses=REFUSALS)
+    pictures = APIRouter(
+        prefix="/api/v1", dependencies=[Depends(key_check(services))], responses=REFUSALS, tags=["pictures"]
+    )
 
     def known(model: str | None) -> str | None:
         if model is not None and model not in names:
@@ -94,9 +88,17 @@ def door_one(services: Services) -> APIRouter:
 
     @router.get("/health", responses={200: {"model": HealthResponse}, 503: {"model": HealthResponse}})
     async def health() -> Response:
-        """Tell whether the service can answer, and with which detector."""
+        """Tell whether the service can answer, and with which detector.
+
+        For instance:
+
+            curl $URL/health
+        """
         ready, answer = await health_answer(services)
         return Response(to_json(answer), 200 if ready else 503, media_type=JSON)
+
+    # Load balancers ask with HEAD.
+    router.add_api_route("/health", health, methods=["HEAD"], include_in_schema=False)
 
     @pictures.post("/detect", openapi_extra=FORM, responses={200: {"model": DetectResponse}})
     async def detect(
@@ -106,7 +108,12 @@ def door_one(services: Services) -> APIRouter:
         max_faces: MaxFaces = 0,
         model: Model = None,
     ) -> Response:
-        """Find the faces in a picture."""
+        """Find the faces in a picture.
+
+        For instance:
+
+            curl -H "X-API-Key: $KEY" -F "image=@photo.jpg" "$URL/api/v1/detect?confidence=0.6&max_faces=5"
+        """
         options = DetectOptions(confidence, nms_threshold, max_faces, known(model))
         data = await picture(request)
         started = time.perf_counter()
@@ -133,7 +140,13 @@ def door_one(services: Services) -> APIRouter:
         quality: Annotated[int, Query(ge=1, le=100)] = 95,
         model: Model = None,
     ) -> Response:
-        """Find the faces in a picture and return it with them made unrecognisable."""
+        r"""Find the faces in a picture and return it with them made unrecognisable.
+
+        For instance:
+
+            curl -H "X-API-Key: $KEY" -F "image=@photo.jpg" -o masked.webp \
+              "$URL/api/v1/mask?method=pixelate&format=webp"
+        """
         options = DetectOptions(confidence, nms_threshold, max_faces, known(model))
         data = await picture(request)
         started = time.perf_counter()

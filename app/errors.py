@@ -20,7 +20,6 @@ from starlette.responses import Response
 
 from pipelines.errors import (
     CallerError,
-    FacefleetError,
     InvalidMedia,
     InvalidOption,
     MediaTooLarge,
@@ -106,8 +105,11 @@ class Answer:
     headers: Mapping[str, str]
 
 
-def answer_for(error: Exception, path: str) -> Answer:
+def answer_for(error: BaseException, path: str) -> Answer:
     """Return what the door of this path says to this error."""
+    if isinstance(error.__cause__, CallerError):
+        # The framework wraps what goes wrong while it reads a JSON body itself.
+        error = error.__cause__
     if isinstance(error, HTTPException):
         code = CODES.get(error.status_code) or (
             "internal_error" if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request"
@@ -115,7 +117,8 @@ def answer_for(error: Exception, path: str) -> Answer:
         return Answer(error.status_code, code, str(error.detail), error.headers or {})
     verdict = next((VERDICTS[kind] for kind in type(error).__mro__ if kind in VERDICTS), BUG)
     status = verdict.door_two if path.startswith(DOOR_TWO) else verdict.door_one
-    return Answer(int(status), verdict.code, _message(error), _headers(error))
+    message = BUG_TEXT if verdict is BUG else _message(error)
+    return Answer(int(status), verdict.code, message, _headers(error))
 
 
 def error_response(error: Exception, path: str, request_id: str) -> Response:
@@ -136,10 +139,10 @@ def envelope(answer: Answer, path: str, request_id: str) -> dict[str, Any]:
     return {"detail": answer.message}
 
 
-def _message(error: Exception) -> str:
+def _message(error: BaseException) -> str:
     if isinstance(error, RequestValidationError):
         return readable(error.errors())
-    return error.message if isinstance(error, FacefleetError) else BUG_TEXT
+    return str(error)
 
 
 def readable(errors: Sequence[Any]) -> str:
@@ -152,7 +155,7 @@ def _place(loc: Sequence[str | int]) -> str:
     return ".".join(inner) or str(loc[0])
 
 
-def _headers(error: Exception) -> dict[str, str]:
+def _headers(error: BaseException) -> dict[str, str]:
     if isinstance(error, Unavailable):
         return {"Retry-After": str(error.retry_after_s)}
     if isinstance(error, Unauthorized):

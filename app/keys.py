@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 KEY_PREFIX = "ff_"
 #: Longer texts are refused unread.
 LONGEST_KEY = 512
-#: How long a changed file may go unnoticed.
-FILE_CHECK_S = 2.0
+#: How many characters of either end of a key are kept for a person to recognise it.
 SHOWN = 4
 
 
@@ -76,7 +75,7 @@ def new_secret() -> str:
 
 def digest(key: str) -> str:
     """Return what is stored of a key."""
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def stored(key: str, name: str, *, key_id: str | None = None) -> StoredKey:
@@ -106,11 +105,14 @@ def match(key: str, keys: Iterable[StoredKey]) -> KeyIdentity | None:
 class FileKeyStore:
     """Keys from `keys.json` in the home folder, and one from the environment.
 
-    A change of the file is seen within `FILE_CHECK_S`. A file that breaks while we run keeps its last good
+    A change of the file is seen within `check_every_s`. A file that breaks while we run keeps its last good
     keys; one that is broken at the start stops the start.
     """
 
-    def __init__(self, home: Path, bootstrap_key: SecretStr | None = None) -> None:
+    def __init__(
+        self, home: Path, bootstrap_key: SecretStr | None = None, *, check_every_s: float = 2.0
+    ) -> None:
+        self._check_every_s = check_every_s
         self._path = keys_path(home)
         self._bootstrap = (
             [stored(bootstrap_key.get_secret_value(), "bootstrap", key_id="bootstrap")]
@@ -124,7 +126,7 @@ class FileKeyStore:
     async def check(self, key: str) -> KeyIdentity | None:
         """Return whose key this is, or None."""
         now = time.monotonic()
-        if now - self._checked_at >= FILE_CHECK_S:
+        if now - self._checked_at >= self._check_every_s:
             self._checked_at = now
             self._reload()
         return match(key, self._keys)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import structlog
@@ -132,7 +132,13 @@ class _Body:
         self._limit = limit
         self._deadline = anyio.current_time() + timeout_s
         self._count = 0
-        self.complete = self._declared in {None, b"0"} and b"transfer-encoding" not in headers
+        self._expected = self._declared not in {None, b"0"} or b"transfer-encoding" in headers
+        self._complete = False
+
+    @property
+    def unread(self) -> bool:
+        """Tell whether more of the body may come."""
+        return self._expected and not self._complete
 
     def check_declared(self) -> None:
         """Refuse by what the headers say, before a byte is read."""
@@ -152,7 +158,7 @@ class _Body:
             BodyTooSlow: the time is over and the body not yet complete.
             ClientGone: the caller hung up in the middle of the body.
         """
-        if self.complete:
+        if self._complete:
             return await self._receive()
         try:
             with anyio.fail_after(self._deadline - anyio.current_time()):
@@ -163,7 +169,7 @@ class _Body:
         if message["type"] == "http.disconnect":
             raise ClientGone
         self._count += len(message.get("body", b""))
-        self.complete = not message.get("more_body", False)
+        self._complete = not message.get("more_body", False)
         if self._count > self._limit:
             raise self._too_large()
         return message
@@ -172,10 +178,10 @@ class _Body:
         """Read a bounded rest of the body and drop it."""
         left = LINGER_BYTES
         with anyio.move_on_after(LINGER_S):
-            while left > 0 and not self.complete:
+            while left > 0 and not self._complete:
                 message = await self._receive()
                 left -= len(message.get("body", b""))
-                self.complete = not message.get("more_body", False)
+                self._complete = not message.get("more_body", False)
 
     def _too_large(self) -> MediaTooLarge:
         return MediaTooLarge(f"The request's body is larger than {self._limit} bytes.")
@@ -193,7 +199,7 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.started = True
-            self._unread = not self._body.complete
+            self._unread = self._body.unread
             if self._unread:
                 message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
         elif self._unread and not message.get("more_body", False):
@@ -206,14 +212,3 @@ class _Answer:
 def _incoming_id(scope: Scope) -> str | None:
     raw: bytes | None = next((value for name, value in scope["headers"] if name == HEADER), None)
     return raw.decode() if raw and HARMLESS_ID.fullmatch(raw) else None
-
-
-def configure_logging() -> None:
-    """Write logs as one JSON object a line on standard output."""
-    processors: list[Any] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-        structlog.processors.JSONRenderer(),
-    ]
-    structlog.configure(processors=processors, cache_logger_on_first_use=True)

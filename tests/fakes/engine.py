@@ -36,14 +36,14 @@ class FakeEngine:
     faces: Faces = field(default_factory=lambda: some_faces(2))
     error: Exception | None = None
     is_ready: bool = True
+    remembers: bool = True
     detectors: tuple[DetectorSpec, ...] = (SPEC, SPARE)
     seen: list[bytes] = field(default_factory=list)
     asked: list[tuple[object, ...]] = field(default_factory=list)
 
     async def detect(self, data: bytes, options: DetectOptions) -> Detection:
         """Remember what was asked, then answer or fail."""
-        self.seen.append(data)
-        self.asked.append((options,))
+        self._remember(data, options)
         if self.error is not None:
             raise self.error
         return self._detection(len(data), options)
@@ -52,8 +52,7 @@ class FakeEngine:
         self, data: bytes, options: DetectOptions, mask: MaskOptions, encode: EncodeOptions
     ) -> MaskedImage:
         """Remember what was asked, then answer the bytes reversed, or fail."""
-        self.seen.append(data)
-        self.asked.append((options, mask, encode))
+        self._remember(data, options, mask, encode)
         if self.error is not None:
             raise self.error
         found = self._detection(len(data), options)
@@ -63,6 +62,11 @@ class FakeEngine:
     async def ready(self) -> bool:
         """Say what the test decided."""
         return self.is_ready
+
+    def _remember(self, data: bytes, *options: object) -> None:
+        if self.remembers:
+            self.seen.append(data)
+            self.asked.append(options)
 
     def _detection(self, size: int, options: DetectOptions) -> Detection:
         profile = Profile(
