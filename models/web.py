@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _TRIES = 5
 _BACKOFF_S = 0.5
 _TIMEOUT = httpx.Timeout(30, connect=10)
-_BLOCK = 1 << 18
 #: No weights are larger; a server that never ends must not fill the disk.
 _MOST_BYTES = 2 << 30
 _OK, _PARTIAL, _UNSATISFIABLE, _TOO_MANY, _SERVER_FAULT = 200, 206, 416, 429, 500
@@ -119,7 +118,8 @@ def _append(part: _Part, have: int, response: httpx.Response, listener: Listener
     length = response.headers.get("Content-Length", "")
     total = have + int(length) if length.isdigit() else None
     with part.data.open("ab") as stream:
-        for block in response.iter_raw(_BLOCK):
+        # As they come: a block that is being collected would be lost with the connection.
+        for block in response.iter_raw():
             have += len(block)
             if have > _MOST_BYTES:
                 message = f"the file has more than {_MOST_BYTES} bytes"
