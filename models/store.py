@@ -29,7 +29,7 @@ from models.sources import fetch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from models.manifest import Network
+    from models.manifest import Network, Source
 
 _DOWNLOADS = ".downloads"
 
@@ -225,24 +225,29 @@ class Store:
         local = None if self._local is None else find_local(network, self._local, listener)
         if local is not None:
             return Found(local, f"local:{local.name}", sha256_of(local))
-        downloads = self._root / _DOWNLOADS
-        failures: list[str] = []
-        wrong = False
+        failures: list[SourceFailed] = []
         for source in network.sources:
-            downloads.mkdir(exist_ok=True)
-            try:
-                path = fetch(source, downloads, listener)
-                return Found(path, str(source), _checked(network, path))
-            except WrongBytes as error:
-                shutil.rmtree(downloads, ignore_errors=True)
-                failures.append(f"{source}: {error}")
-                wrong = True
-            except SourceFailed as error:
-                failures.append(f"{source}: {error}")
-        if self._local is not None:
-            failures.insert(0, f"{self._local}: no file of it by name or hash")
-        message = f"{network.name}: no source gave it\n  " + "\n  ".join(failures)
+            found = self._try(source, network, listener)
+            if isinstance(found, Found):
+                return found
+            failures.append(found)
+        lines = [f"{self._local}: no file of it by name or hash"] if self._local is not None else []
+        lines += [f"{source}: {failure}" for source, failure in zip(network.sources, failures, strict=True)]
+        message = "\n  ".join([f"{network.name}: no source gave it", *lines])
+        wrong = any(isinstance(failure, WrongBytes) for failure in failures)
         raise (WrongBytes if wrong else SourceFailed)(message)
+
+    def _try(self, source: Source, network: Network, listener: Listener) -> Found | SourceFailed:
+        """Return what a source gave, or why it did not; wrong bytes are deleted."""
+        downloads = self._root / _DOWNLOADS
+        try:
+            path = fetch(source, downloads, listener)
+            return Found(path, str(source), _checked(network, path))
+        except WrongBytes as error:
+            shutil.rmtree(downloads, ignore_errors=True)
+            return error
+        except SourceFailed as error:
+            return error
 
 
 def _known(network: Network) -> tuple[str, ...]:
