@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 from app.api import create_app
+from app.db.engine import Database, database_url
+from app.db.migrate import migrate
 from app.keys import FileKeyStore, create_first_key
 from app.services import Services
 from app.settings import Settings
 from tests.fakes.engine import FakeEngine
+from tests.servers import Postgres, S3Server, postgres_server, redis_server
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
 
@@ -53,3 +57,44 @@ def client_of(app: object, key: str | None = None) -> httpx.AsyncClient:
         base_url="http://facefleet.test",
         headers={"X-API-Key": key} if key else {},
     )
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Run a real PostgreSQL."""
+    with postgres_server(os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """Run a real server that speaks S3; tests that stop it start one of their own."""
+    server = S3Server()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """Run a real Redis."""
+    with redis_server() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def db_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the URL of a new, empty database; each test runs on both kinds."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'facefleet.db'}"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.new_database()
+
+
+@pytest.fixture
+async def database(db_url: str, tmp_path: Path) -> AsyncIterator[Database]:
+    """Return an open database whose schema is up to date."""
+    opened = Database(database_url(db_url, tmp_path))
+    await migrate(opened)
+    yield opened
+    await opened.close()

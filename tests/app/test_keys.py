@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.api import create_app
-from app.keys import FileKeyStore, KeyFileBroken, create_first_key, keys_path
+from app.keys import FileKeyStore, KeyFileBroken, create_first_key, keys_path, new_secret
 from app.services import Services
 from app.settings import Settings
 from tests.app.conftest import client_of
@@ -34,6 +34,8 @@ async def test_the_first_key_opens_the_door(tmp_path: Path) -> None:
     assert await store.check(key) is not None
     for wrong in ("", key[:-1], key + "x", key.upper(), " " + key, "é" * 10, "x" * 100_000):
         assert await store.check(wrong) is None
+    for _ in range(300):
+        assert await store.check(new_secret()) is None
 
 
 def test_the_first_key_is_made_once(tmp_path: Path) -> None:
