@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import numpy as np
-import structlog
 
+from app.logs import log_bug
 from pipelines.faces import POINT_NAMES
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ SCALE_DIGITS = 6
 MS_DIGITS = 2
 #: How long a part may take to say that it is there.
 PATIENCE_S = 2.0
-
-log = structlog.get_logger("facefleet.web")
 
 
 def detect_answer(detection: Detection, request_id: str, total_ms: float) -> dict[str, Any]:
@@ -141,8 +139,8 @@ async def _answers(part: Dependency) -> bool:
     with anyio.move_on_after(PATIENCE_S):
         try:
             return await part.ready()
-        except Exception:
-            log.exception("not ready", part=type(part).__name__)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the part is not there)
+            log_bug("not ready", error, part=type(part).__name__)
     return False
 
 

@@ -7,8 +7,11 @@ query strings or signed addresses.
 from __future__ import annotations
 
 import logging
+import traceback
 
 import structlog
+
+log = structlog.get_logger("facefleet.bugs")
 
 
 def configure_logging() -> None:
@@ -17,7 +20,6 @@ def configure_logging() -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            # The plain traceback: richer ones print the values of local variables, keys among them.
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
@@ -25,3 +27,12 @@ def configure_logging() -> None:
     )
     # The form parser warns of every broken form; the caller is told in the answer.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
+
+
+def log_bug(event: str, error: BaseException, **fields: str) -> None:
+    """Write down an error that nobody expected, with where it came from.
+
+    The traceback is made here and is plain: what a logger makes of an exception by default may print the
+    values of local variables, keys and pictures among them.
+    """
+    log.error(event, traceback="".join(traceback.format_exception(error)), **fields)

@@ -16,6 +16,7 @@ import anyio
 import structlog
 
 from app.errors import BodyTooSlow, MalformedBody, error_response
+from app.logs import log_bug
 from pipelines.errors import MediaTooLarge
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class BodyGuard:
             raise
         except Exception as error:
             if not isinstance(error, (MediaTooLarge, MalformedBody)):
-                log.exception("bug", request_id=request_id_of(scope))
+                log_bug("bug", error, request_id=request_id_of(scope))
             if answer.started:
                 raise
             response = error_response(error, scope["path"], request_id_of(scope))

@@ -297,6 +297,7 @@ async def test_a_bug_tells_nothing(client: httpx.AsyncClient, engine: FakeEngine
         ("bug", answer.headers["x-request-id"]),
         ("request", answer.headers["x-request-id"]),
     ]
+    assert "RuntimeError" in lines[0]["traceback"]
     assert answer.json() == {"detail": "Internal error. Quote the request id when you report it."}
     assert answer.headers["x-request-id"]
 
