@@ -118,6 +118,42 @@ def licences(names: Names = None, pack: Pack = None) -> None:
             typer.echo(f"{network.attribution.strip()}\n")
 
 
+@app.command()
+def quantize(
+    name: Annotated[str, typer.Argument(help="A detector, as `list` names it.", show_default=False)],
+    calibration: Annotated[
+        Path, typer.Option(help="Folder of pictures with faces.", exists=True, file_okay=False)
+    ],
+    check: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of other pictures to compare on. [default: every third one of --calibration]",
+            exists=True,
+            file_okay=False,
+            show_default=False,
+        ),
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Make the 8-bit variant of a detector, and keep it only if it finds what the float one finds."""
+    from models import quantize as quantizing  # noqa: PLC0415 - takes a second; other commands need it not
+
+    with _errors_shown():
+        network = load_manifest()[name]
+        store = _store(home)
+        learnt, held_out = quantizing.split_pictures(calibration, check)
+        made = quantizing.quantize_detector(network, store.path(network), learnt, held_out)
+        origin = f"quantized from {network.file}, {len(learnt)} pictures"
+        file = store.add_variant(network, quantizing.VARIANT, made.data, origin)
+        report = file.with_name(f"{file.name}.check.json")
+        report.write_text(json.dumps(made.report(), indent=1), "utf-8")
+        found = made.agreement
+        typer.echo(
+            f"{file.name}: kept; on {found.pictures} pictures it finds {found.recall:.1%} "
+            f"of {found.faces} faces, boxes overlap by {found.mean_iou:.3f}"
+        )
+
+
 def _store(home: Path | None, local: Path | None = None) -> Store:
     return Store((home or default_home()) / "models", local)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from models.manifest import Network
+    from models.manifest import Manifest, Network
     from pipelines.ports import DetectorNetwork
 
     Recognise = Callable[[Sequence[NDArray[np.float32]], tuple[int, int]], Decoder]
@@ -41,20 +41,36 @@ _FAMILIES: dict[str, tuple[InputScaling, Recognise]] = {
 }
 
 
-def load_detector(network: Network, path: Path, options: RuntimeOptions | None = None) -> DetectorNetwork:
+def find_detector(manifest: Manifest, name: str) -> tuple[Network, str | None]:
+    """Return the network and the variant that a name means: `scrfd_2.5g`, or `scrfd_2.5g_int8`.
+
+    Raises:
+        UnknownNetwork: the manifest has neither.
+    """
+    for network in manifest.networks.values():
+        for variant in network.variants:
+            if name == f"{network.name}_{variant.name}":
+                return network, variant.name
+    return manifest[name], None
+
+
+def load_detector(
+    network: Network, path: Path, options: RuntimeOptions | None = None, variant: str | None = None
+) -> DetectorNetwork:
     """Load a detector of the manifest from its weights and run it once on a declared example.
 
     Args:
         network: the manifest's entry; its family decides which adapter runs it.
         path: the weights file; its bytes are trusted to be verified.
         options: device and threads; the default is `auto` with one thread.
+        variant: which variant the file is; it becomes part of the name, as in `scrfd_2.5g_int8`.
 
     Raises:
         BadWeights: the file is not such a detector, or its example fails.
         DeviceUnavailable: the device that was asked for does not work.
     """
     return build_detector(
-        network.name,
+        network.name if variant is None else f"{network.name}_{variant}",
         network.family,
         _relaxed(path),
         (network.input.width, network.input.height),
@@ -85,6 +101,11 @@ def build_detector(
     detector = CanvasDetector(spec, BoundSession(session), scaling, decoder, max_batch)
     _warm_up(detector)
     return detector
+
+
+def scaling_of(family: str) -> InputScaling:
+    """Return how a family of detectors is fed."""
+    return _FAMILIES[family][0]
 
 
 def example_canvas(size: tuple[int, int], seed: int = 0) -> NDArray[np.uint8]:

@@ -43,6 +43,7 @@ def relax(model: onnx.ModelProto) -> onnx.ModelProto:
     del graph.value_info[:]
     _unflatten_outputs(graph)
     _free_reshapes(graph)
+    _drop_unread_weights(graph)
     for value in graph.input:
         dims = value.type.tensor_type.shape.dim
         if len(dims) == _SPATIAL_RANK:
@@ -96,6 +97,14 @@ def _drop_unread_inputs(graph: onnx.GraphProto) -> None:
     kept = [value for value in graph.input if value.name not in weights and value.name in read]
     del graph.input[:]
     graph.input.extend(kept)
+
+
+def _drop_unread_weights(graph: onnx.GraphProto) -> None:
+    """Drop weights that nothing reads, of which the runtime would complain at every start."""
+    read = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
+    kept = [weight for weight in graph.initializer if weight.name in read]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
 
 
 def _constants(graph: onnx.GraphProto) -> Mapping[str, NDArray[Any]]:
