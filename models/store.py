@@ -22,7 +22,7 @@ from platformdirs import user_data_dir
 from models.converters import convert
 from models.errors import LicenceNotAccepted, SourceFailed, StorageFailed, WeightsMissing, WrongBytes
 from models.listening import Listener, Silent
-from models.local import find_local
+from models.local import find_local, misfit
 from models.records import Record, read_record, record_path, replacing, sha256_of, write_record
 from models.sources import fetch
 
@@ -127,7 +127,7 @@ class Store:
         listener = listener or Silent()
         if not accept_license:
             _refuse_non_commercial(networks)
-        with self._locked(listener), _storage_errors(self._root):
+        with _storage_errors(self._root), self._locked(listener):
             for network in networks:
                 if self.problem(network) is None:
                     listener.said(f"{network.name}: already installed")
@@ -147,7 +147,7 @@ class Store:
             origin: how it was made, for the record.
         """
         base = sha256_of(self.path(network))
-        with _storage_errors(self._root):
+        with _storage_errors(self._root), self._locked(Silent()):
             file = self._file(network, variant)
             with replacing(file) as stream:
                 stream.write(data)
@@ -176,7 +176,7 @@ class Store:
 
     def _remedy(self, network: Network, variant: str | None) -> str:
         """Return the command that installs a network here."""
-        words = ["facefleet", "models", "pull" if variant is None else "quantise", network.name]
+        words = ["facefleet", "models", "pull" if variant is None else "quantize", network.name]
         if not network.commercial and variant is None:
             words.append("--accept-license")
         if self._root != default_home() / "models":
@@ -186,8 +186,7 @@ class Store:
     @contextmanager
     def _locked(self, listener: Listener) -> Iterator[None]:
         """Hold the folder for this process alone, waiting for another one that has it."""
-        with _storage_errors(self._root):
-            self._root.mkdir(parents=True, exist_ok=True)
+        self._root.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self._root / ".lock")
         try:
             lock.acquire(timeout=0)
@@ -195,6 +194,8 @@ class Store:
             listener.said("another process is pulling weights; waiting for it")
             lock.acquire()
         try:
+            for abandoned in self._root.glob(".*.tmp"):
+                abandoned.unlink(missing_ok=True)
             yield
         finally:
             lock.release()
@@ -261,6 +262,11 @@ def _checked(network: Network, path: Path) -> str:
     if network.confirmed and got not in _known(network):
         message = f"sha256 {network.sha256} expected, got {got}; deleted"
         raise WrongBytes(message)
+    if got not in _known(network) and network.export_shape is not None:
+        fault = misfit(path, network.export_shape)
+        if fault is not None:
+            message = f"not the network: {fault}; deleted"
+            raise WrongBytes(message)
     return got
 
 

@@ -130,7 +130,8 @@ def _append(part: _Part, have: int, response: httpx.Response, listener: Listener
 
 def _refuse(url: str, response: httpx.Response) -> None:
     """Raise where the answer is not the file."""
-    if url.startswith("https:") and response.url.scheme != "https":
+    hops = (*response.history, response)
+    if url.startswith("https:") and any(hop.url.scheme != "https" for hop in hops):
         message = "the server redirects to an address that is not https"
         raise SourceFailed(message)
     status = response.status_code

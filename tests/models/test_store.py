@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from models import errors
-from models.errors import LicenceNotAccepted, SourceFailed, WeightsMissing, WrongBytes
+from models.errors import LicenceNotAccepted, SourceFailed, StorageFailed, WeightsMissing, WrongBytes
 from models.listening import Silent
+from models.manifest import load_manifest, parse_source
 from models.records import read_record
 from models.store import Store
 from pipelines.errors import FacefleetError
 from tests.fakes.file_server import FileServer, serve_files
-from tests.fakes.networks import CONTENT, made_up_network
+from tests.fakes.networks import CONTENT, made_up_network, made_up_scrfd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,6 +135,17 @@ def test_an_unconfirmed_hash_is_shown(server: FileServer, store: Store) -> None:
     assert store.path(network).is_file()
 
 
+def test_an_unconfirmed_download_must_at_least_be_the_network(server: FileServer, store: Store) -> None:
+    """Where no hash can be relied on, other networks and login pages are told by their shape."""
+    server.files["/net"] = made_up_scrfd(10_000)
+    shape = replace(load_manifest()["scrfd_500m"], sources=(parse_source(f"{server.url}/net"),))
+    with pytest.raises(WrongBytes, match="10000 weights"):
+        store.pull(shape, accept_license=True)
+    server.files["/net"] = made_up_scrfd(600_000)
+    store.pull(shape, accept_license=True)
+    assert store.path(shape).is_file()
+
+
 def test_damage_is_noticed(server: FileServer, store: Store) -> None:
     """A file that was cut or changed is not handed out; pulling again mends it."""
     network = made_up_network([f"{server.url}/net"])
@@ -192,10 +205,25 @@ def test_a_file_without_a_record_is_not_trusted(store: Store, tmp_path: Path) ->
         store.path(made_up_network([]))
 
 
+def test_what_a_killed_install_left_is_swept_up(server: FileServer, store: Store, tmp_path: Path) -> None:
+    """Temporary files of a process that died do not pile up."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / ".net.onnx.abc.tmp").write_bytes(CONTENT)
+    store.pull(made_up_network([f"{server.url}/net"]))
+    assert leftovers(tmp_path / "models") == {"net.onnx", "net.onnx.json"}
+
+
+def test_a_folder_that_cannot_be_made_is_named(server: FileServer, tmp_path: Path) -> None:
+    """Where the store cannot be written, the error says where that is."""
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StorageFailed, match="file/models"):
+        Store(tmp_path / "file" / "models").pull(made_up_network([f"{server.url}/net"]))
+
+
 def test_a_variant_lives_as_long_as_what_it_was_made_from(server: FileServer, store: Store) -> None:
     """A variant is handed out until the network's own file is another one."""
     network = made_up_network([f"{server.url}/net"])
-    with pytest.raises(WeightsMissing, match="quantise net"):
+    with pytest.raises(WeightsMissing, match="quantize net"):
         store.path(network, "int8")
     store.pull(network)
     path = store.add_variant(network, "int8", b"smaller", "made by a test")
