@@ -5,11 +5,12 @@
 
 SQLite in this process: one connection writes, a few read. A transaction that writes takes the write lock at
 its beginning (BEGIN IMMEDIATE), so it waits for its turn there, and never finds in its middle that another
-writer was quicker, which is what "database is locked" says. Write-ahead logging lets readers go on meanwhile.
-A commit is flushed to the disk (synchronous=FULL): what was acknowledged survives a power cut, not only a
-killed process. `app.records` writes many requests' rows in one commit, so the flush is paid once for them all.
+writer was quicker, which is what "database is locked" says. Write-ahead logging lets readers go on
+meanwhile. A commit is flushed to the disk (synchronous=FULL): what was acknowledged survives a power cut,
+not only a killed process. `app.records` writes many requests' rows in one commit, so they share the flush.
 
-PostgreSQL: a pool per process, checked before use, so that a restarted server is found without a failed request.
+PostgreSQL: a pool per process, each connection checked before use, so that a restarted server is found
+without a failed request.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from typing import TYPE_CHECKING, Any, NewType
 
 from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as NoConnectionFree
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from pipelines.errors import DependencyDown, FacefleetError, Overloaded
+from app.db.failures import RETRY_AFTER_S, SILENT, UNPREPARED, as_unavailable
+from pipelines.errors import DependencyDown, FacefleetError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,15 +41,7 @@ Writing = NewType("Writing", Reading)
 OLDEST_SQLITE = (3, 35, 0)  # the first with RETURNING
 BUSY_TIMEOUT_S = 30
 SQLITE_READERS = 4
-RETRY_AFTER_S = 2
 READY_TIMEOUT_S = 3
-
-_SQLITE_AWAY = ("unable to open", "disk i/o error", "readonly database", "is locked", "closed")
-_POSTGRES_CONNECTION = "08"
-_POSTGRES_SHUTTING_DOWN = "57P"
-_POSTGRES_NO_RESOURCES = "53"
-_POSTGRES_DISK_FULL = "53100"
-_POSTGRES_REFUSES = ("28", "3D")
 
 
 def database_url(configured: str | None, home: Path) -> URL:
@@ -81,11 +74,13 @@ class Database:
     Attributes:
         url: where it is; its text form hides the password.
         is_embedded: whether it is a file that this machine alone can open.
+        is_prepared: whether its schema is up to date; until then it is not used.
     """
 
     def __init__(self, url: URL, *, pool_size: int = 5, pool_overflow: int = 10) -> None:
         self.url = url
         self.is_embedded = url.get_backend_name() == "sqlite"
+        self.is_prepared = False
         if self.is_embedded:
             self._writer, self._reader = _open_sqlite(url)
         else:
@@ -94,6 +89,7 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Reading]:
         """Look at one state of the database; changing it is refused."""
+        self._check_prepared()
         async with _connected(self._reader) as connection:
             if not self.is_embedded:
                 await connection.execution_options(postgresql_readonly=True)
@@ -103,6 +99,13 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Writing]:
         """Change the database: committed when the block ends, undone when it raises."""
+        self._check_prepared()
+        async with self.preparation() as tx:
+            yield tx
+
+    @asynccontextmanager
+    async def preparation(self) -> AsyncIterator[Writing]:
+        """Change the schema; only `app.db.migrate` does."""
         async with _connected(self._writer) as connection, connection.begin():
             yield Writing(Reading(connection))
 
@@ -118,6 +121,10 @@ class Database:
         except (FacefleetError, SQLAlchemyError, OSError, asyncio.TimeoutError):
             return False
         return True
+
+    def _check_prepared(self) -> None:
+        if not self.is_prepared:
+            raise DependencyDown(UNPREPARED, RETRY_AFTER_S)
 
     async def _ask(self) -> None:
         async with self.read() as tx:
@@ -136,14 +143,16 @@ async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     try:
         connection = await engine.connect()
     except (OSError, asyncio.TimeoutError) as error:
-        message = "the database does not answer"
-        raise DependencyDown(message, RETRY_AFTER_S) from error
+        raise DependencyDown(SILENT, RETRY_AFTER_S) from error
     except SQLAlchemyError as error:
-        raise _named(error) from error
+        # Whatever a database says to a connection that only begins, it is not ours to work with now.
+        raise (as_unavailable(error) or DependencyDown(SILENT, RETRY_AFTER_S)) from error
     try:
         yield connection
     except SQLAlchemyError as error:
-        raise _named(error) from error
+        if unavailable := as_unavailable(error):
+            raise unavailable from error
+        raise
     finally:
         await connection.close()
 
@@ -153,37 +162,6 @@ def _switch_to_wal(connection: Connection) -> None:
     cursor = connection.connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.close()
-
-
-def _named(error: SQLAlchemyError) -> Exception:
-    """Return the domain error for a database that is away, busy or full; any other error is a bug, as it is."""
-    if isinstance(error, NoConnectionFree):
-        return Overloaded("the database is busy", RETRY_AFTER_S)
-    if not isinstance(error, DBAPIError):
-        return error
-    state = getattr(error.orig, "sqlstate", None)
-    if isinstance(state, str):
-        return _postgres_error(state) or error
-    if error.connection_invalidated:
-        return DependencyDown("the database does not answer", RETRY_AFTER_S)
-    reason = str(error.orig).lower()
-    if "disk is full" in reason:
-        return DependencyDown("insufficient storage for the database", RETRY_AFTER_S)
-    if isinstance(error, OperationalError) and any(sign in reason for sign in _SQLITE_AWAY):
-        return DependencyDown("the database cannot be used now", RETRY_AFTER_S)
-    if "connection is closed" in reason or "connection was closed" in reason:
-        return DependencyDown("the database does not answer", RETRY_AFTER_S)
-    return error
-
-
-def _postgres_error(state: str) -> DependencyDown | None:
-    if state == _POSTGRES_DISK_FULL:
-        return DependencyDown("insufficient storage for the database", RETRY_AFTER_S)
-    if state.startswith(_POSTGRES_REFUSES):
-        return DependencyDown("the database refuses this service's login", RETRY_AFTER_S)
-    if state.startswith((_POSTGRES_CONNECTION, _POSTGRES_SHUTTING_DOWN, _POSTGRES_NO_RESOURCES)):
-        return DependencyDown("the database does not answer", RETRY_AFTER_S)
-    return None
 
 
 def _open_postgres(url: URL, pool_size: int, pool_overflow: int) -> AsyncEngine:

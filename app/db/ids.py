@@ -28,7 +28,7 @@ def new_id(at: datetime | None = None) -> uuid.UUID:
 
 
 def first_id_at(at: datetime) -> uuid.UUID:
-    """Return an identifier below each one that is made at this time or later, and above those made earlier."""
+    """Return the border between identifiers made before this time and those made from then on."""
     return _build(_millis(at), 0)
 
 

@@ -1,0 +1,98 @@
+"""The administrator's password: kept as an Argon2 hash, or never kept where the operator sets it himself."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import os
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from app.storage.signing import write_once
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LONGEST_PASSWORD = 1024
+REMEMBER_S = 60.0
+HASH_FILE = "admin_password.argon2"
+
+
+class AdminPassword:
+    """Compares names and passwords with the only ones that are right.
+
+    Argon2 is slow on purpose; clients that send Basic credentials with each request would feel it each time.
+    So a pair that was right is remembered for a minute, as a keyed digest that is worth nothing elsewhere.
+    """
+
+    def __init__(self, username: str, password_hash: str) -> None:
+        self._username = username
+        self._hash = password_hash
+        self._hasher = PasswordHasher()
+        self._session_key = os.urandom(32)
+        self._remembered: tuple[bytes, float] = (b"", 0.0)
+        # One at a time: each takes 64 MiB for a moment, and a flood of guesses must not take more.
+        self._gate = asyncio.Lock()
+
+    async def verify(self, username: str, password: str) -> bool:
+        """Tell whether both are right, taking as long whichever is wrong."""
+        if len(password) > LONGEST_PASSWORD:
+            return False
+        digest = hmac.new(self._session_key, _joined(username, password), hashlib.sha256).digest()
+        known, until = self._remembered
+        if time.monotonic() < until and hmac.compare_digest(known, digest):
+            return True
+        async with self._gate:
+            password_fits = await asyncio.to_thread(self._fits, password)
+        name_fits = hmac.compare_digest(_text(username), _text(self._username))
+        if password_fits and name_fits:
+            self._remembered = (digest, time.monotonic() + REMEMBER_S)
+            return True
+        return False
+
+    def _fits(self, password: str) -> bool:
+        try:
+            return self._hasher.verify(self._hash, _text(password))
+        except (VerificationError, InvalidHashError):
+            return False
+
+
+def hash_password(password: str) -> str:
+    """Return what may be kept of a password."""
+    return PasswordHasher().hash(_text(password))
+
+
+def first_admin_password(home: Path) -> str | None:
+    """Make a password where none was made, keep its hash, and return it: it is shown this once.
+
+    Returns:
+        The password, or None where there is one already. Of two processes that start at once, one makes it.
+    """
+    password = secrets.token_urlsafe(18)
+    was_first = write_once(_hash_path(home), hash_password(password).encode())
+    return password if was_first else None
+
+
+def kept_password_hash(home: Path) -> str | None:
+    """Return the hash of the password that was made at the first start, or None."""
+    try:
+        return _hash_path(home).read_text("utf-8")
+    except FileNotFoundError:
+        return None
+
+
+def _hash_path(home: Path) -> Path:
+    return home / "secrets" / HASH_FILE
+
+
+def _text(value: str) -> bytes:
+    return value.encode("utf-8", "surrogateescape")
+
+
+def _joined(username: str, password: str) -> bytes:
+    return len(username).to_bytes(4, "big") + _text(username) + _text(password)

@@ -1,0 +1,64 @@
+"""Tell a database that is away, full or busy from a mistake of ours.
+
+What the database says becomes a `DependencyDown` or `Overloaded` for callers to try again; anything that is
+not listed here is a bug and stays what it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
+
+from pipelines.errors import DependencyDown, Overloaded
+
+if TYPE_CHECKING:
+    from pipelines.errors import Unavailable
+
+RETRY_AFTER_S = 2
+
+SILENT = "the database does not answer"
+FULL = "insufficient storage for the database"
+REFUSED = "the database refuses this service's login"
+UNPREPARED = "the database is not ready yet"
+BUSY = "the database is busy"
+UNUSABLE = "the database cannot be used now"
+
+# The first that fits counts. PostgreSQL says it in five letters, SQLite in a sentence.
+_BY_SQLSTATE = (
+    ("53100", FULL),
+    ("53", SILENT),
+    ("08", SILENT),
+    ("57P", SILENT),
+    ("28", REFUSED),
+    ("3D", REFUSED),
+)
+_BY_WORDS = (
+    ("disk is full", FULL),
+    ("unable to open", UNUSABLE),
+    ("disk i/o error", UNUSABLE),
+    ("attempt to write a readonly", UNUSABLE),
+    ("is locked", UNUSABLE),
+    ("connection is closed", SILENT),
+    ("connection was closed", SILENT),
+)
+
+
+def as_unavailable(error: SQLAlchemyError) -> Unavailable | None:
+    """Return what the caller is told, or None where the error is a bug."""
+    if isinstance(error, NoConnectionFree):
+        return Overloaded(BUSY, RETRY_AFTER_S)
+    if not isinstance(error, DBAPIError):
+        return None
+    message = _message(error)
+    return DependencyDown(message, RETRY_AFTER_S) if message else None
+
+
+def _message(error: DBAPIError) -> str | None:
+    state = getattr(error.orig, "sqlstate", None)
+    if isinstance(state, str):
+        return next((message for start, message in _BY_SQLSTATE if state.startswith(start)), None)
+    words = str(error.orig).lower()
+    told = next((message for sign, message in _BY_WORDS if sign in words), None)
+    return told or (SILENT if error.connection_invalidated else None)

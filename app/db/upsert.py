@@ -1,0 +1,16 @@
+"""INSERT ... ON CONFLICT, which both databases know and SQLAlchemy spells once for each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy.dialects import postgresql, sqlite
+
+if TYPE_CHECKING:
+    from app.db.engine import Writing
+    from app.db.tables import Table
+
+
+def insert_for(tx: Writing, table: type[Table]) -> sqlite.Insert | postgresql.Insert:
+    """Return an INSERT that has `on_conflict_do_update` and `on_conflict_do_nothing`."""
+    return sqlite.insert(table) if tx.dialect.name == "sqlite" else postgresql.insert(table)

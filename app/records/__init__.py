@@ -1,0 +1,1 @@
+"""What the service remembers: images, jobs, keys, sessions, and what administrators did."""

@@ -1,0 +1,81 @@
+"""Who is logged in to the console. A cookie is but a random name for what is kept here: logout kills it."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, insert, or_, select, update
+
+from app.db.tables import AdminSessionRow
+from app.records.audit import write_audit
+
+if TYPE_CHECKING:
+    from app.db.engine import Database
+    from app.records.values import Actor
+
+TOKEN_BYTES = 32
+LONGEST_TOKEN = 200
+
+
+class AdminSessions:
+    """The sessions of administrators."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, actor: Actor, lifetime: timedelta) -> str:
+        """Log somebody in and return the cookie's value, which is kept nowhere."""
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        now = datetime.now(timezone.utc)
+        async with self._database.transaction() as tx:
+            await tx.execute(
+                insert(AdminSessionRow).values(
+                    token_hash=_digest(token),
+                    username=actor.who,
+                    created_at=now,
+                    expires_at=now + lifetime,
+                )
+            )
+            await write_audit(tx, actor, "session.login", actor.who)
+        return token
+
+    async def check(self, token: str) -> str | None:
+        """Return who holds this cookie, unless it is forged, expired or logged out."""
+        if not 0 < len(token) <= LONGEST_TOKEN:
+            return None
+        now = datetime.now(timezone.utc)
+        async with self._database.read() as tx:
+            return await tx.scalar(
+                select(AdminSessionRow.username).where(
+                    AdminSessionRow.token_hash == _digest(token),
+                    AdminSessionRow.expires_at > now,
+                    AdminSessionRow.revoked_at.is_(None),
+                )
+            )
+
+    async def revoke(self, token: str, actor: Actor) -> bool:
+        """Log out; tell whether somebody was logged in."""
+        async with self._database.transaction() as tx:
+            ended = await tx.execute(
+                update(AdminSessionRow)
+                .where(AdminSessionRow.token_hash == _digest(token), AdminSessionRow.revoked_at.is_(None))
+                .values(revoked_at=datetime.now(timezone.utc))
+            )
+            if ended.rowcount:
+                await write_audit(tx, actor, "session.logout", actor.who)
+            return ended.rowcount > 0
+
+    async def delete_ended(self) -> int:
+        """Remove sessions that are over, and tell how many."""
+        over = or_(
+            AdminSessionRow.expires_at <= datetime.now(timezone.utc), AdminSessionRow.revoked_at.is_not(None)
+        )
+        async with self._database.transaction() as tx:
+            return (await tx.execute(delete(AdminSessionRow).where(over))).rowcount
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
