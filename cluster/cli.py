@@ -2,6 +2,7 @@
 
 import typer
 
+from cluster.service_cli import down, up
 from models.cli import app as models_app
 
 app = typer.Typer(
@@ -12,6 +13,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(models_app)
+app.command()(up)
+app.command()(down)
 
 
 @app.callback()

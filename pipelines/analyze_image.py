@@ -3,17 +3,20 @@
     bytes -> probe -> decode -> canvases -> detector, twice -> faces of both in source pixels -> NMS
                          '-> pixels kept, where a mask is wanted -> mask -> encode
 
-Everything up to the canvases is one piece of work on the lane, and so is everything from the mask on. Where
-the detector's network is in this process it is part of the first piece. What follows the detector takes well
-under a millisecond and is done where it is.
+Everything up to the canvases is one piece of work on the lane, and so is everything from the mask on. What
+follows the detector takes well under a millisecond and is done on the event loop, unless there is an uncommon
+number of candidates.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from pipelines.boxes import best, suppress
 from pipelines.canvas import CanvasPool, Fit, fit, lay
@@ -21,7 +24,6 @@ from pipelines.decode import decode_picture, reduction_for
 from pipelines.encode import encode_picture
 from pipelines.errors import InvalidOption
 from pipelines.faces import Faces
-from pipelines.lane import InlineDetector
 from pipelines.masking import mask_faces
 from pipelines.probe import probe_picture
 from pipelines.results import Detection, ImageInfo, MaskedImage, Profile
@@ -29,7 +31,6 @@ from pipelines.results import Detection, ImageInfo, MaskedImage, Profile
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from pipelines.ports import Detector, DetectorSpec, Lane, Proposals
@@ -41,6 +42,10 @@ SMALL_SIDE = 128
 #: A face of the small canvas counts if its shorter side covers this share of the picture's shorter side:
 #: smaller ones are better seen on the large canvas, and there are false ones among them.
 SMALL_SHARE = 0.4
+#: Candidates that are sorted out on the event loop; more, as at a confidence of 0, would hold it up.
+_FEW_CANDIDATES = 200
+#: Candidates that are looked at, the best ones; a confidence of 0 makes a candidate of every anchor.
+_MAX_CANDIDATES = 5000
 _MAX_STRENGTH = 10_000
 _MAX_PADDING = 10.0
 
@@ -124,26 +129,12 @@ class ImageAnalyzer:
         start = perf_counter()
         check_detect_options(options)
         detector = self._detector(options.model)
-        if isinstance(detector, InlineDetector):
-            return await self._lane.run(self._detect_here, data, options, detector, keep_pixels, start)
         prepared = await self._lane.run(self._prepare, data, detector.spec, keep_pixels)
-        proposals = [await detector.propose(canvas, options.confidence) for canvas in prepared.canvases]
+        proposals = await detector.propose(prepared.canvases, options.confidence)
         self._give_back(prepared)
-        return _detection(prepared, proposals, options, detector.spec, start), prepared.pixels
-
-    def _detect_here(
-        self,
-        data: bytes,
-        options: DetectOptions,
-        detector: InlineDetector,
-        keep_pixels: bool,  # noqa: FBT001 - the lane passes positions on
-        start: float,
-    ) -> tuple[Detection, NDArray[np.uint8] | None]:
-        prepared = self._prepare(data, detector.spec, keep_pixels)
-        network = detector.network
-        proposals = [network.propose([canvas], [options.confidence])[0] for canvas in prepared.canvases]
-        self._give_back(prepared)
-        return _detection(prepared, proposals, options, detector.spec, start), prepared.pixels
+        finish = partial(_detection, prepared, proposals, options, detector.spec, start)
+        many = sum(len(proposal.faces) for proposal in proposals) > _FEW_CANDIDATES
+        return (await self._lane.run(finish) if many else finish()), prepared.pixels
 
     def _detector(self, name: str | None) -> Detector:
         detector = self._detectors.get(name or self._default)
@@ -201,6 +192,8 @@ def _detection(
         proposal.faces.scaled(1 / how.scale) for proposal, how in zip(proposals, prepared.fits, strict=True)
     )
     candidates = Faces.concat([large, *(_filling(faces, prepared.image) for faces in rest)])
+    if len(candidates) > _MAX_CANDIDATES:
+        candidates = candidates.take(np.argsort(-candidates.scores, kind="stable")[:_MAX_CANDIDATES])
     faces = best(suppress(candidates, options.nms_threshold), options.max_faces)
     end = perf_counter()
     profile = Profile(

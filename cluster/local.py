@@ -1,0 +1,188 @@
+"""One service on one box: start it, see whether it is there, stop it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import yaml
+from filelock import FileLock
+
+from cluster.environment import environment, is_taken, place_of
+from cluster.processes import end_marked, marked
+from cluster.ray_start import start_ray
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+    from cluster.environment import Place
+
+CONFIG = Path(__file__).parent.parent / "serve_config.yaml"
+NAMESPACE = "serve"
+HEALTHY_WITHIN_S = 120.0
+LEFTOVERS_GRACE_S = 2.0
+
+
+class ServiceProblem(Exception):
+    """The service cannot be started or stopped; the text tells why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What is known of a started service."""
+
+    ray_address: str
+    host: str
+    port: int
+    started_at: float
+
+    @property
+    def url(self) -> str:
+        """Tell where the service answers."""
+        host = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104 - compared only
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+
+def start(settings: Settings, config: Path = CONFIG) -> Running:
+    """Start the service and return once it answers; one that runs already is left alone.
+
+    Raises:
+        ServiceProblem: it cannot be started.
+    """
+    place = place_of(settings)
+    with FileLock(place.run / "lock"):
+        running = read_state(place)
+        if running is not None and is_healthy(running) and marked(place.mark):
+            return running
+        clear_leftovers(place)
+        if is_taken(settings.host, settings.port):
+            message = (
+                f"port {settings.port} on {settings.host} is in use by another program; "
+                "choose another one with FACE_API_PORT"
+            )
+            raise ServiceProblem(message)
+        variables = environment(settings, place)
+        # Serve reads these when it is imported, here as in the processes that are started.
+        os.environ.update(variables)
+        running = Running(start_ray(place, variables), settings.host, settings.port, time.time())
+        (place.run / "state.json").write_text(json.dumps(asdict(running)))
+        deploy(running, read_config(config, settings))
+        wait_until_healthy(running)
+        return running
+
+
+def stop(settings: Settings) -> bool:
+    """Stop the service, letting it finish what it has begun; tell whether there was one.
+
+    Raises:
+        ServiceProblem: some of its processes could not be ended.
+    """
+    place = place_of(settings)
+    with FileLock(place.run / "lock"):
+        found = bool(marked(place.mark))
+        running = read_state(place)
+        if running is not None and found:
+            os.environ.update(environment(settings, place))
+            with suppress(Exception):  # it is ended below whatever happens here
+                _drain(running)
+        clear_leftovers(place)
+        return found
+
+
+def clear_leftovers(place: Place) -> None:
+    """End what is left of the service and drop its scratch files."""
+    if left := end_marked(place.mark, LEFTOVERS_GRACE_S):
+        message = f"{left} processes of the service at {place.home} could not be ended"
+        raise ServiceProblem(message)
+    (place.run / "state.json").unlink(missing_ok=True)
+    for entry in place.scratch.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
+
+
+def read_state(place: Place) -> Running | None:
+    """Return what the last start wrote down, if it is still of use."""
+    with suppress(OSError, ValueError, TypeError):
+        return Running(**json.loads((place.run / "state.json").read_text()))
+    return None
+
+
+def read_config(path: Path, settings: Settings) -> dict[str, Any]:
+    """Return the service's shape, with the address that the settings name.
+
+    Raises:
+        ServiceProblem: the file is not a Serve configuration.
+    """
+    from ray.serve.schema import ServeDeploySchema  # noqa: PLC0415 - the environment must be set first
+
+    config = yaml.safe_load(path.read_text())
+    config["http_options"] = {**config.get("http_options", {}), "host": settings.host, "port": settings.port}
+    try:
+        ServeDeploySchema.model_validate(config)
+    except ValueError as error:
+        message = f"{path} is not a Serve configuration: {error}"
+        raise ServiceProblem(message) from error
+    return dict(config)
+
+
+def deploy(running: Running, config: dict[str, Any]) -> None:
+    """Bring the applications of this configuration up on the Ray that runs."""
+    import ray  # noqa: PLC0415 - the environment must be set first
+    from ray import serve  # noqa: PLC0415
+
+    from deployments.application import build  # noqa: PLC0415
+    from deployments.args import AppArgs  # noqa: PLC0415
+
+    ray.init(
+        address=running.ray_address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR
+    )
+    try:
+        serve.start(proxy_location=config["proxy_location"], http_options=config["http_options"])
+        for application in config["applications"]:
+            args = AppArgs.model_validate(application.get("args", {}))
+            serve.run(build(args), name=application["name"], route_prefix=application["route_prefix"])
+    finally:
+        ray.shutdown()
+
+
+def wait_until_healthy(running: Running) -> None:
+    """Return once the service answers that it is well.
+
+    Raises:
+        ServiceProblem: it does not within reasonable time.
+    """
+    deadline = time.monotonic() + HEALTHY_WITHIN_S
+    while time.monotonic() < deadline:
+        if is_healthy(running):
+            return
+        time.sleep(0.1)
+    message = f"the service was started but {running.url}/health does not answer 200"
+    raise ServiceProblem(message)
+
+
+def is_healthy(running: Running) -> bool:
+    """Tell whether the service answers that it is well."""
+    try:
+        return httpx.get(f"{running.url}/health", timeout=5, trust_env=False).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+def _drain(running: Running) -> None:
+    import ray  # noqa: PLC0415 - the environment must be set first
+    from ray import serve  # noqa: PLC0415
+
+    ray.init(
+        address=running.ray_address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR
+    )
+    serve.shutdown()
+    ray.shutdown()

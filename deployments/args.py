@@ -1,0 +1,75 @@
+"""The shape of the service: what `serve_config.yaml` says under `args`.
+
+Addresses and secrets come from the environment (`app.settings`); nothing stands in both places.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Args(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ReplicaArgs(_Args):
+    """How many replicas of a deployment there are and what each reserves."""
+
+    min_replicas: int = Field(default=1, ge=0, description="Replicas kept when idle.")
+    max_replicas: int = Field(default=1, ge=1, description="Replicas under full load.")
+    target_ongoing_requests: float = Field(
+        default=4.0, gt=0, description="Requests in work per replica that the autoscaler aims at."
+    )
+    num_cpus: float = Field(default=0.1, ge=0, description="Cores that Ray sets aside for each replica.")
+    num_gpus: float = Field(default=0.0, ge=0, description="GPU share that Ray sets aside for each replica.")
+    max_waiting: int = Field(
+        default=64, ge=1, description="Requests that may wait at a replica; more are answered 503."
+    )
+
+
+class DetectorArgs(ReplicaArgs):
+    """The detector pool; the batch sizes matter only there, inline detectors see one picture at a time."""
+
+    max_batch_size: int = Field(default=1, ge=1, description="Canvases that run together; 1 on a CPU.")
+    batch_wait_timeout_s: float = Field(default=0.0, ge=0, description="How long a batch waits to fill.")
+
+
+class Placement(_Args):
+    """Where the two stages of a picture live; `auto` picks by whether the cluster has GPUs.
+
+    Attributes:
+        decode: `ingress` decodes in the replica that took the request, `stage` in replicas of its own.
+        detector: `inline` runs the network where pictures are decoded, `pool` in replicas of its own.
+    """
+
+    decode: Literal["auto", "ingress", "stage"] = "auto"
+    detector: Literal["auto", "inline", "pool"] = "auto"
+
+    def resolved(self, *, has_gpu: bool) -> Placement:
+        """Return the placement with every `auto` decided."""
+        decode = self.decode if self.decode != "auto" else ("stage" if has_gpu else "ingress")
+        detector = self.detector if self.detector != "auto" else ("pool" if has_gpu else "inline")
+        return Placement(decode=decode, detector=detector)
+
+
+class AppArgs(_Args):
+    """Everything `deployments.application.build` needs."""
+
+    detectors: tuple[str, ...] = Field(
+        default=("yunet",), min_length=1, description="Networks to load, the default one first."
+    )
+    device: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
+    threads: int = Field(default=1, ge=1, description="ONNX Runtime threads of each replica.")
+    gpu_mem_limit_mb: int | None = Field(default=None, ge=64, description="GPU memory cap of each session.")
+    small_side: int = Field(
+        default=128, ge=0, description="Longer side of the second, small look at each picture; 0 for none."
+    )
+    square: bool = Field(
+        default=False, description="Feed the whole input square instead of the picture's rectangle."
+    )
+    placement: Placement = Placement()
+    ingress: ReplicaArgs = ReplicaArgs()
+    stage: ReplicaArgs = ReplicaArgs()
+    detector: DetectorArgs = DetectorArgs()

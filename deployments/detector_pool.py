@@ -1,0 +1,42 @@
+"""A replica of the detector pool: canvases of many requests in, batches of one shape through the network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ray import serve
+
+from app.settings import load_settings
+from deployments.networks import open_network
+from pipelines.batching import propose_grouped
+from pipelines.lane import ThreadLane
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from deployments.args import AppArgs
+    from pipelines.ports import DetectorSpec, Proposals
+
+
+class DetectorPool:
+    """Runs one network; ready once it has been warmed up."""
+
+    def __init__(self, name: str, args: AppArgs) -> None:
+        self._network = open_network(name, args, load_settings())
+        self._lane = ThreadLane(workers=1, max_waiting=args.detector.max_waiting)
+        batcher: Any = self._batched
+        batcher.set_max_batch_size(args.detector.max_batch_size)
+        batcher.set_batch_wait_timeout_s(args.detector.batch_wait_timeout_s)
+
+    def spec(self) -> DetectorSpec:
+        """Tell what the detector is."""
+        return self._network.spec
+
+    async def propose(self, canvases: list[NDArray[np.uint8]], confidence: float) -> list[Proposals]:
+        """Return the proposals for each canvas of one picture."""
+        return await self._batched((canvases, confidence))
+
+    @serve.batch
+    async def _batched(self, pictures: list[tuple[list[NDArray[np.uint8]], float]]) -> list[list[Proposals]]:
+        return await self._lane.run(propose_grouped, self._network, pictures)

@@ -1,0 +1,47 @@
+"""A replica of the decode stage: pixels are born here and stay here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from app.settings import load_settings
+from deployments.handles import Parcel, open_pools, pack, unpack
+from deployments.networks import open_analyzer
+
+if TYPE_CHECKING:
+    from deployments.args import AppArgs
+    from pipelines.ports import DetectorSpec
+    from pipelines.results import Detection, DetectOptions, EncodeOptions, MaskedImage, MaskOptions
+
+
+class ImageStage:
+    """Answers pictures for the ingress, with detectors inline or in the pools it is given."""
+
+    async def __init__(  # type: ignore[misc]  # Serve awaits it: the pools are asked what they are
+        self,
+        args: AppArgs,
+        **pools: Any,  # noqa: ANN401 - handles have no types
+    ) -> None:
+        settings = load_settings()
+        detectors = await open_pools(pools) if pools else None
+        self._analyzer = open_analyzer(args, settings, args.stage.max_waiting, detectors)
+
+    async def specs(self) -> tuple[DetectorSpec, ...]:
+        """List the loaded detectors, the default one first."""
+        return self._analyzer.detectors
+
+    async def ready(self) -> bool:
+        """Tell whether a picture sent now would be answered."""
+        return await self._analyzer.ready()
+
+    async def detect(self, parcel: Parcel, options: DetectOptions) -> Detection:
+        """Find the faces in a picture."""
+        return await self._analyzer.detect(await unpack(parcel), options)
+
+    async def mask(
+        self, parcel: Parcel, options: DetectOptions, mask: MaskOptions, encode: EncodeOptions
+    ) -> tuple[MaskedImage, Parcel]:
+        """Find the faces and hide them; the picture's bytes travel beside the rest of the answer."""
+        masked = await self._analyzer.mask(await unpack(parcel), options, mask, encode)
+        return replace(masked, data=b""), pack(masked.data)

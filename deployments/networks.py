@@ -1,0 +1,55 @@
+"""Opens detectors and the analyzer over them, in whichever process they were placed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from models.detectors import load_detector
+from models.manifest import load_manifest
+from models.session import RuntimeOptions
+from models.store import Store
+from pipelines.analyze_image import ImageAnalyzer
+from pipelines.lane import InlineDetector, ThreadLane
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from app.settings import Settings
+    from deployments.args import AppArgs
+    from pipelines.ports import Detector, DetectorNetwork
+
+
+def open_network(name: str, args: AppArgs, settings: Settings) -> DetectorNetwork:
+    """Return the detector, warmed up on this process's device.
+
+    Raises:
+        DependencyDown: its weights are not installed, or the device that was asked for does not work.
+    """
+    network = load_manifest()[name]
+    path = Store(settings.home / "models", settings.models_dir).path(network)
+    limit = args.gpu_mem_limit_mb
+    options = RuntimeOptions(
+        device=args.device,
+        threads=args.threads,
+        gpu_mem_limit=None if limit is None else limit * 1024 * 1024,
+        cache_dir=settings.home / "cache",
+    )
+    return load_detector(network, path, options)
+
+
+def open_analyzer(
+    args: AppArgs, settings: Settings, max_waiting: int, pools: Mapping[str, Detector] | None = None
+) -> ImageAnalyzer:
+    """Return the analyzer of this process, with one lane as wide as its threads.
+
+    Args:
+        args: the service's shape.
+        settings: the operator's settings.
+        max_waiting: how many pictures may wait for the lane before more are shed.
+        pools: detectors that live elsewhere; None opens every one in this process.
+    """
+    lane = ThreadLane(workers=1, max_waiting=max_waiting)
+    detectors: Mapping[str, Detector] = pools or {
+        name: InlineDetector(open_network(name, args, settings), lane) for name in args.detectors
+    }
+    return ImageAnalyzer(detectors, args.detectors[0], lane, small_side=args.small_side, square=args.square)
