@@ -206,7 +206,7 @@ def test_a_reduced_picture_is_the_same_picture(reduction: int) -> None:
     assert _strays(small, np.asarray(averaged, np.uint8)) < CLOSE
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     suffix=st.sampled_from([".jpg", ".png", ".webp", ".bmp"]),
     edits=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=12),

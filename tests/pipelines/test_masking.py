@@ -83,7 +83,7 @@ def test_nothing_to_hide() -> None:
     assert np.array_equal(pixels, before)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     method=st.sampled_from(METHODS),
     strength=st.integers(1, 10_000),
