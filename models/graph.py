@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 BATCH_TOLERANCE = 1e-4
 
 _SPATIAL_RANK = 4
+_ELEMENTWISE = {"Sigmoid", "Relu", "Identity"}
 _TO_ROWS = (0, 2, 3, 1)
 _TO_INTERLEAVED_ROWS = [2, 3, 0, 1]
 
@@ -145,7 +146,7 @@ def _unflatten_outputs(graph: onnx.GraphProto) -> None:
     makers = {name: node for node in graph.node for name in node.output}
     for position, output in enumerate(graph.output):
         node = makers.get(output.name)
-        while node is not None and node.op_type == "Sigmoid":
+        while node is not None and node.op_type in _ELEMENTWISE:
             node = makers.get(node.input[0])
         if node is None or node.op_type != "Reshape" or node.input[1] not in constants:
             continue
@@ -153,7 +154,7 @@ def _unflatten_outputs(graph: onnx.GraphProto) -> None:
         if len(shape) != 2 or shape[0] != -1:  # noqa: PLR2004 - [rows, values]
             continue
         source = makers.get(node.input[0])
-        while source is not None and source.op_type == "Sigmoid":
+        while source is not None and source.op_type in _ELEMENTWISE:
             source = makers.get(source.input[0])
         if source is None or source.op_type != "Transpose":
             continue
