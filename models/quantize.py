@@ -173,6 +173,8 @@ def quantize_graph(
         source, prepared, made = (Path(folder) / name for name in ("source", "prepared", "made"))
         onnx.save(_with_opset(freed), source)
         quant_pre_process(source, prepared, skip_symbolic_shape=True)
+        named = name_nodes(onnx.load(prepared))
+        onnx.save(named, prepared)
         quantize_static(
             prepared,
             made,
@@ -182,14 +184,21 @@ def quantize_graph(
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            nodes_to_exclude=head_nodes(onnx.load(prepared).graph),
+            nodes_to_exclude=head_nodes(named.graph),
             calibrate_method=CalibrationMethod.MinMax,
         )
         return made.read_bytes()
 
 
+def name_nodes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Give every node a name of its own, in place: names are how nodes are left out, and optional in ONNX."""
+    for position, node in enumerate(model.graph.node):
+        node.name = f"{node.op_type}_{position}"
+    return model
+
+
 def head_nodes(graph: onnx.GraphProto) -> list[str]:
-    """Return the names of the last convolution before each output and of all nodes after it."""
+    """Return the last convolution before each output and all nodes after it; every node has a name."""
     makers = {name: node for node in graph.node for name in node.output}
     heads: dict[str, None] = {}
     waiting = [output.name for output in graph.output]
