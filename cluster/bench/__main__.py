@@ -1,0 +1,12 @@
+"""`python -m cluster.bench`: every bench, one after the other."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+BENCHES = ("detect_http", "memory")
+
+for bench in BENCHES:
+    print(f"\n== {bench}", flush=True)
+    subprocess.run([sys.executable, "-m", f"cluster.bench.{bench}"], check=True)  # noqa: S603 - our own
