@@ -150,7 +150,8 @@ def quantize(
         found = made.agreement
         typer.echo(
             f"{file.name}: kept; on {found.pictures} pictures it finds {found.recall:.1%} "
-            f"of {found.faces} faces, boxes overlap by {found.mean_iou:.3f}"
+            f"of {found.faces} faces, boxes overlap by {found.mean_iou:.3f}; "
+            f"{found.speedup:.2f} times as fast as the float network here"
         )
 
 
