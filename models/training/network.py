@@ -1,6 +1,6 @@
 """The small network behind both tasks: a chain of depthwise convolutions, and its way to ONNX.
 
-The graph that is written takes the crop as the service has it, uint8 RGB [N, height, width, 3], and
+The graph that is written takes the crop as the service has it, uint8 BGR [N, height, width, 3], and
 answers probabilities [N]. Scaling, layout and the batch normalisations are folded into it.
 """
 
@@ -27,7 +27,7 @@ _FIRST_CHANNELS = 24
 
 
 def network() -> nn.Sequential:
-    """Return an untrained network: float RGB in -1..1 [N, 3, H, W] in, one logit each out [N, 1]."""
+    """Return an untrained network: float BGR in -1..1 [N, 3, H, W] in, one logit each out [N, 1]."""
     layers = _convolution(3, _FIRST_CHANNELS, kernel=3, stride=2)
     channels = _FIRST_CHANNELS
     for wide, stride in _BLOCKS:
@@ -55,7 +55,10 @@ def save_onnx(trained: nn.Sequential, crop_size: tuple[int, int], path: Path, no
     """
     trained.eval()
     width, height = crop_size
-    weights = {"half": np.array(127.5, np.float32), "last_axis": np.array([1], np.int64)}
+    weights: dict[str, NDArray[np.generic]] = {
+        "half": np.array(127.5, np.float32),
+        "last_axis": np.array([1], np.int64),
+    }
     nodes = [
         helper.make_node("Cast", ["crops"], ["pixels"], to=TensorProto.FLOAT),
         helper.make_node("Sub", ["pixels", "half"], ["centred"]),
@@ -122,4 +125,4 @@ def _folded(convolution: nn.Conv2d, norm: nn.Module) -> tuple[NDArray[np.float32
 
 
 def _array(tensor: torch.Tensor) -> NDArray[np.float32]:
-    return tensor.detach().numpy()
+    return np.asarray(tensor.detach().numpy(), np.float32)

@@ -26,7 +26,7 @@ POINT_COLUMNS = tuple(f"{axis}{point}" for point in range(5) for axis in "xy")
 
 @dataclass(frozen=True)
 class Samples:
-    """N faces: RGB pictures, points float32 [N, 5, 2], labels [N], and what each belongs to."""
+    """N faces: BGR pictures, points float32 [N, 5, 2], labels [N], and what each belongs to."""
 
     files: list[str]
     pictures: list[NDArray[np.uint8]]
@@ -54,16 +54,17 @@ class Samples:
 
 def read_samples(tables: Sequence[Path]) -> Samples:
     """Read every face of the CSV files, pictures included; they must fit in memory."""
-    files, pictures, points, labels, persons, sources = [], [], [], [], [], []
+    files, points, labels, persons, sources = [], [], [], [], []
+    pictures: list[NDArray[np.uint8]] = []
     for table in tables:
         with table.open(newline="") as lines:
             for row in csv.DictReader(lines):
-                picture = cv2.imread(str(table.parent / row["file"]), cv2.IMREAD_COLOR_RGB)
+                picture = cv2.imread(str(table.parent / row["file"]), cv2.IMREAD_COLOR)
                 if picture is None:
                     message = f"{table}: {row['file']} is not a picture that can be read"
                     raise ValueError(message)
                 files.append(row["file"])
-                pictures.append(picture)
+                pictures.append(np.asarray(picture, np.uint8))
                 points.append([float(row[column]) for column in POINT_COLUMNS])
                 labels.append(int(row["label"]))
                 persons.append(row["person"] or row["file"])

@@ -1,4 +1,6 @@
-"""Train one of the two networks: `python -m models.training.train glasses --faces faces.csv --out glasses.onnx`.
+"""Train one of the two networks.
+
+    python -m models.training.train glasses --faces faces.csv --out glasses.onnx
 
 Every face is drawn anew in each epoch from its own picture, with shaken points and other weather, so
 that the network sees what the service will see: points of a detector, not of an annotator.
@@ -17,12 +19,12 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from models.mask_glasses import GLASSES_CROP, MASK_CROP, FaceCrop
+from models.mask_glasses import GLASSES_CROP, MASK_CROP
 from models.training import augment
 from models.training.figures import best_threshold, figures
 from models.training.network import network, save_onnx, to_input
 from models.training.samples import Samples, held_out, read_samples
-from pipelines.align import align
+from pipelines.align import FaceCrop, align
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,19 +111,19 @@ def _batches(
 def _varied(samples: Samples, place: int, recipe: Recipe, rng: Generator) -> NDArray[np.uint8]:
     points = augment.shaken(samples.points[place], rng)
     crop = _cropped(samples.pictures[place], points, recipe.crop)
-    if recipe.task == "mask" and samples.labels[place] == 0 and rng.random() < 0.25:
+    if recipe.task == "mask" and samples.labels[place] == 0 and augment.happens(0.25, rng):
         crop = augment.hand_over_mouth(crop, rng)
-    if recipe.task == "glasses" and rng.random() < 0.25:
+    if recipe.task == "glasses" and augment.happens(0.25, rng):
         crop = augment.cloth_below_eyes(crop, rng)
-    if rng.random() < 0.2:
+    if augment.happens(0.2, rng):
         crop = augment.patched(crop, rng)
-    if rng.random() < 0.2:
+    if augment.happens(0.2, rng):
         crop = augment.cut_off(crop, rng)
     return augment.weathered(crop, rng)
 
 
 def _cropped(picture: NDArray[np.uint8], points: NDArray[np.float32], crop: FaceCrop) -> NDArray[np.uint8]:
-    return align(picture, points[None], crop.template, crop.size)[0]
+    return np.asarray(align(picture, points[None], crop.template, crop.size)[0])
 
 
 def main() -> None:
