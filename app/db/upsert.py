@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from sqlalchemy.dialects import postgresql, sqlite
 
 if TYPE_CHECKING:
-    from app.db.engine import Writing
+    from sqlalchemy import Dialect
+
     from app.db.tables import Table
 
 
-def insert_for(tx: Writing, table: type[Table]) -> sqlite.Insert | postgresql.Insert:
+def insert_for(dialect: Dialect, table: type[Table]) -> sqlite.Insert | postgresql.Insert:
     """Return an INSERT that has `on_conflict_do_update` and `on_conflict_do_nothing`."""
-    return sqlite.insert(table) if tx.dialect.name == "sqlite" else postgresql.insert(table)
+    return sqlite.insert(table) if dialect.name == "sqlite" else postgresql.insert(table)

@@ -117,7 +117,7 @@ class ApiKeys:
         key, webhook_secret = new_secret(), _new_webhook_secret()
         values = _new_row(key, name, plan, webhook_secret)
         async with self._database.transaction() as tx:
-            await tx.execute(insert_for(tx, ApiKeyRow).values(values))
+            await tx.execute(insert_for(tx.dialect, ApiKeyRow).values(values))
             await write_audit(tx, actor, "key.create", str(values["id"]), {"name": name, "plan": plan})
         self._forget()
         return CreatedKey(_info(values), key, webhook_secret)
@@ -254,7 +254,7 @@ class ApiKeys:
 
 
 async def _put_if_new(tx: Writing, values: dict[str, Any]) -> None:
-    statement = insert_for(tx, ApiKeyRow).values(values)
+    statement = insert_for(tx.dialect, ApiKeyRow).values(values)
     await tx.execute(statement.on_conflict_do_nothing(index_elements=[ApiKeyRow.key_hash]))
 
 

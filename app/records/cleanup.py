@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import delete, select, update
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from app.db.engine import Database, Writing
-    from app.storage.port import ObjectStore
-    from app.storage.spooled import SpooledStore
 
 AT_ONCE = 8
 TAKE = 100
@@ -40,13 +38,20 @@ async def register(tx: Writing, keys: Sequence[str]) -> None:
         {"object_key": key, "attempts": 0, "last_error": None, "next_try_at": now + CLAIM, "created_at": now}
         for key in sorted(keys)
     ]
-    await tx.execute(insert_for(tx, CleanupTaskRow).values(rows).on_conflict_do_nothing())
+    await tx.execute(insert_for(tx.dialect, CleanupTaskRow).values(rows).on_conflict_do_nothing())
+
+
+class Removing(Protocol):
+    """As much of an object storage as is needed here."""
+
+    async def delete(self, key: str) -> None:
+        """Remove an object; one that is not there is fine."""
 
 
 class Cleanup:
     """Removes objects."""
 
-    def __init__(self, database: Database, store: ObjectStore | SpooledStore) -> None:
+    def __init__(self, database: Database, store: Removing) -> None:
         self._database = database
         self._store = store
 

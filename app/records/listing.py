@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, union_all
 
 from app.db.tables import CleanupTaskRow, ImageRow, JobRow, OriginalRow
 from app.records import tallies
@@ -116,12 +116,10 @@ class RecordReader:
         """Return those of these objects that images or jobs still name."""
         if not keys:
             return set()
+        originals = select(OriginalRow.object_key).where(OriginalRow.object_key.in_(keys))
+        processed = select(JobRow.processed_key).where(JobRow.processed_key.in_(keys))
         async with self._database.read() as tx:
-            originals = await tx.scalars(
-                select(OriginalRow.object_key).where(OriginalRow.object_key.in_(keys))
-            )
-            processed = await tx.scalars(select(JobRow.processed_key).where(JobRow.processed_key.in_(keys)))
-            return {key for key in (*originals, *processed) if key is not None}
+            return set((await tx.scalars(union_all(originals, processed))).all())
 
 
 def _images() -> Select[Any]:

@@ -13,6 +13,8 @@ from app.db.upsert import insert_for
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sqlalchemy import Connection
+
     from app.db.engine import Reading, Writing
 
 IMAGES = "images"
@@ -29,6 +31,11 @@ def jobs_name(job_type: str, method: str | None) -> str:
 
 
 async def add(tx: Writing, changes: Mapping[str, int]) -> None:
+    """Change totals; see `add_here`."""
+    await tx.run_sync(add_here, changes)
+
+
+def add_here(connection: Connection, changes: Mapping[str, int]) -> None:
     """Change totals. Do it last in a transaction: every other writer waits for these rows.
 
     The order of names is the same for all, so two writers cannot wait for each other.
@@ -36,11 +43,12 @@ async def add(tx: Writing, changes: Mapping[str, int]) -> None:
     rows = [{"name": name, "amount": amount} for name, amount in sorted(changes.items()) if amount]
     if not rows:
         return
-    insert = insert_for(tx, TallyRow).values(rows)
-    await tx.execute(
+    insert = insert_for(connection.dialect, TallyRow)
+    connection.execute(
         insert.on_conflict_do_update(
             index_elements=[TallyRow.name], set_={"amount": TallyRow.amount + insert.excluded.amount}
-        )
+        ),
+        rows,
     )
 
 

@@ -29,9 +29,11 @@ from app.storage.port import original_key, processed_key
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from app.db.engine import Database, Writing
+    from sqlalchemy import Connection
+
+    from app.db.engine import Database
     from app.records.values import NewImage, NewJob
     from app.storage.spool import SpooledFile
     from app.storage.spooled import SpooledStore
@@ -53,10 +55,26 @@ class _Staged:
     processed: SpooledFile | None
 
 
-class RecordWriter:
-    """Keeps requests."""
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(timezone.utc)
 
-    def __init__(self, database: Database, store: SpooledStore, linger_s: float = LINGER_S) -> None:
+
+class RecordWriter:
+    """Keeps requests.
+
+    Args:
+        now: the clock that says when they came.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        store: SpooledStore,
+        linger_s: float = LINGER_S,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._now = now
         self._database = database
         self._store = store
         self._group = GroupCommit(self._write, linger_s)
@@ -100,31 +118,40 @@ class RecordWriter:
         return Saved(staged.image_id, staged.job_id, (time.perf_counter() - begun) * 1000)
 
     async def _stage(self, image: NewImage, job: NewJob) -> _Staged:
-        now = datetime.now(timezone.utc)
+        now = self._now()
         image_id, job_id = new_id(now), new_id(now)
-        content_hash = await asyncio.to_thread(_sha256, image.data)
-        original = await self._store.stage(original_key(content_hash, image_id, image.format), image.data)
+        digest = hashlib.sha256()
+
+        def name_original() -> str:
+            digest.update(image.data)
+            return original_key(digest.digest(), image_id, image.format)
+
+        original = await self._store.stage(name_original, image.data)
         processed = None
         if job.processed is not None:
             key = processed_key(job_id, now, job.processed_format or "bin")
             try:
-                processed = await self._store.stage(key, job.processed)
+                processed = await self._store.stage(lambda: key, job.processed)
             except BaseException:
                 await self._store.discard(original)
                 raise
-        return _Staged(image_id, job_id, now, content_hash, image, job, original, processed)
+        return _Staged(image_id, job_id, now, digest.digest(), image, job, original, processed)
 
     async def _write(self, batch: Sequence[_Staged]) -> list[str]:
         """Commit the rows of many requests and tell under which key each one's picture is kept."""
-        async with self._database.transaction() as tx:
-            kept = await _count_originals(tx, batch)
-            await tx.execute(insert(ImageRow), [_image_row(staged) for staged in batch])
-            await tx.execute(insert(JobRow), [_job_row(staged) for staged in batch])
-            await tallies.add(tx, _changes(batch, kept))
+        kept = await self._database.write(lambda connection: _insert(connection, batch))
         return [kept[staged.content_hash] for staged in batch]
 
 
-async def _count_originals(tx: Writing, batch: Sequence[_Staged]) -> dict[bytes, str]:
+def _insert(connection: Connection, batch: Sequence[_Staged]) -> dict[bytes, str]:
+    kept = _count_originals(connection, batch)
+    connection.execute(insert(ImageRow), [_image_row(staged) for staged in batch])
+    connection.execute(insert(JobRow), [_job_row(staged) for staged in batch])
+    tallies.add_here(connection, _changes(batch, kept))
+    return kept
+
+
+def _count_originals(connection: Connection, batch: Sequence[_Staged]) -> dict[bytes, str]:
     """Note one more use of each picture, and return the key of the copy that is used.
 
     In the order of their hashes, which is the same for all who lock these rows.
@@ -142,12 +169,13 @@ async def _count_originals(tx: Writing, batch: Sequence[_Staged]) -> dict[bytes,
         }
         for content_hash in sorted(first)
     ]
-    statement = insert_for(tx, OriginalRow).values(rows)
-    kept = await tx.execute(
+    statement = insert_for(connection.dialect, OriginalRow)
+    kept = connection.execute(
         statement.on_conflict_do_update(
             index_elements=[OriginalRow.content_hash],
             set_={"image_count": OriginalRow.image_count + statement.excluded.image_count},
-        ).returning(OriginalRow.content_hash, OriginalRow.object_key)
+        ).returning(OriginalRow.content_hash, OriginalRow.object_key),
+        rows,
     )
     return dict(kept.all())
 
@@ -199,7 +227,3 @@ def _job_row(staged: _Staged) -> dict[str, Any]:
         "created_at": staged.created_at,
         "api_key_id": job.api_key_id,
     }
-
-
-def _sha256(data: bytes) -> bytes:
-    return hashlib.sha256(data).digest()

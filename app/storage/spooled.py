@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 THREADS = 4
-MOVE_TOGETHER = 32
-GATHER_S = 0.1
+MOVE_TOGETHER = 64
+GATHER_S = 0.5
 SWEEP_EVERY_S = 15.0
 SWEEP_FILES = 256
 QUEUE_FILES = 256
@@ -83,6 +83,11 @@ class SpooledStore:
         self._try_again_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
+    @property
+    def is_waiting(self) -> bool:
+        """Tell whether the storage was away just now, so that files stay here for a while."""
+        return time.monotonic() < self._try_again_at
+
     async def start(self) -> None:
         """Begin to move files, those that a killed process left first."""
         self._tasks = [asyncio.create_task(self._move_forever()), asyncio.create_task(self._sweep_forever())]
@@ -98,13 +103,18 @@ class SpooledStore:
         await asyncio.to_thread(self._threads.shutdown)
         await self._store.close()
 
-    async def stage(self, key: str, data: bytes) -> SpooledFile:
-        """Put bytes on this machine's disk; they are nobody's until `release`."""
+    async def stage(self, name: Callable[[], str], data: bytes) -> SpooledFile:
+        """Put bytes on this machine's disk; they are nobody's until `release`.
+
+        Args:
+            name: returns the key; it is called on the thread that writes, since a hash takes time too.
+            data: the bytes.
+        """
         with naming_disk_trouble():
-            spooled = await self._away(lambda: self._spool.stage(key, data))
+            spooled = await self._away(lambda: self._spool.stage(name(), data))
         if self._wait_for_store:
             try:
-                await self._store.put_file(key, spooled.path)
+                await self._store.put_file(spooled.key, spooled.path)
             except BaseException:
                 spooled.let_go()
                 raise
@@ -113,8 +123,7 @@ class SpooledStore:
 
     def release(self, spooled: SpooledFile) -> None:
         """Say that the rows which name the file are committed."""
-        is_away = time.monotonic() < self._try_again_at
-        if is_away or self._stopping.is_set() or self._released.qsize() >= QUEUE_FILES:
+        if self.is_waiting or self._stopping.is_set() or self._released.qsize() >= QUEUE_FILES:
             spooled.let_go()  # an open file each, for as long as the storage is away, would be too many
         else:
             self._released.put_nowait(spooled)
