@@ -56,6 +56,9 @@ def figures(
     for column, which in enumerate((labels == 1, labels == 0)):
         np.add.at(counts[:, column], owner[which], 1)
         np.add.at(counts[:, column + 2], owner[which & right], 1)
+    if not counts.sum(axis=0)[:2].all():
+        message = "both labels are needed to judge; for one alone see `wilson`"
+        raise ValueError(message)
     drawn = np.random.default_rng(0).multinomial(len(names), np.full(len(names), 1 / len(names)), 2000)
     low, high = np.nanpercentile(_balanced(drawn @ counts), [2.5, 97.5])
     totals = counts.sum(axis=0)
