@@ -21,11 +21,11 @@ $(VENV)/bin/python:
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 
 $(VENV)/.installed-$(DEVICE): $(VENV)/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[$(DEVICE)]"
+	$(BIN)/python -m pip install -qq --constraint constraints.txt --editable ".[$(DEVICE)]"
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed-$(DEVICE)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[$(DEVICE),dev]"
+	$(BIN)/python -m pip install -qq --constraint constraints.txt --editable ".[$(DEVICE),dev]"
 	@touch $@
 
 install: $(VENV)/.installed-$(DEVICE) ## Install into .venv
