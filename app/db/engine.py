@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 Reading = NewType("Reading", AsyncConnection)
 Writing = NewType("Writing", Reading)
 
-READY_TIMEOUT_S = 3
+READY_TIMEOUT_S = 1.5
 
 T = TypeVar("T")
 
@@ -127,13 +127,19 @@ class Database:
         async with _connected(self._writer) as connection:
             await connection.run_sync(_switch_to_wal)
 
-    async def ready(self) -> bool:
-        """Tell whether the database answers now."""
+    async def problem(self) -> str | None:
+        """Say what keeps the database from answering now; None where it answers."""
         try:
             await asyncio.wait_for(self._ask(), READY_TIMEOUT_S)
-        except (FacefleetError, SQLAlchemyError, OSError, asyncio.TimeoutError):
-            return False
-        return True
+        except FacefleetError as error:
+            return error.message
+        except (SQLAlchemyError, OSError, asyncio.TimeoutError):
+            return SILENT
+        return None
+
+    async def ready(self) -> bool:
+        """Tell whether the database answers now."""
+        return await self.problem() is None
 
     def _check_prepared(self) -> None:
         if not self.is_prepared:

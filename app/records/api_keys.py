@@ -12,7 +12,6 @@ import hashlib
 import secrets
 import time
 from collections import OrderedDict
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ from sqlalchemy import delete, func, select, update
 from app.db.ids import new_id
 from app.db.tables import ApiKeyRow
 from app.db.upsert import insert_for
-from app.keys import KEY_PREFIX, LONGEST_KEY, SHOWN, KeyIdentity, new_secret, read_keys
+from app.keys import KEY_PREFIX, LONGEST_KEY, SHOWN, KeyIdentity, new_secret
 from app.records.audit import write_audit
 from app.records.paging import page_of_ids, walk_to
 from app.records.values import Page
@@ -30,7 +29,6 @@ from app.records.values import Page
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Mapping
-    from pathlib import Path
 
     from app.db.engine import Database, Writing
     from app.records.usage import KeyUsage
@@ -202,26 +200,11 @@ class ApiKeys:
             await _put_if_new(tx, values)
         self._forget()
 
-    async def adopt_file(self, path: Path) -> int:
-        """Take over the keys of a file from a time without a database, once; tell how many there were.
-
-        The file is put aside: a key that is deleted here must not come back from it.
-        """
-        keys = read_keys(path)
-        if not keys:
-            return 0
-        async with self._database.transaction() as tx:
-            for key in keys:
-                values = _new_row("", key.name, DEFAULT_PLAN, _new_webhook_secret())
-                values |= {
-                    "key_hash": bytes.fromhex(key.sha256),
-                    "key_prefix": key.key_prefix,
-                    "key_suffix": key.key_suffix,
-                }
-                await _put_if_new(tx, values)
-        await asyncio.to_thread(_put_aside, path)
-        self._forget()
-        return len(keys)
+    async def create_first(self, name: str, actor: Actor) -> CreatedKey | None:
+        """Make a key where there is none at all; None where there is one."""
+        async with self._database.read() as tx:
+            has_some = await tx.scalar(select(ApiKeyRow.id).limit(1)) is not None
+        return None if has_some else await self.create(name, actor)
 
     async def _ask_once(self, key_hash: bytes) -> KeyIdentity | None:
         """Ask the database; all who ask for the same key at once share one question."""
@@ -273,11 +256,6 @@ def _new_row(key: str, name: str, plan: str, webhook_secret: str) -> dict[str, A
         "created_at": now,
         "webhook_secret": webhook_secret,
     }
-
-
-def _put_aside(path: Path) -> None:
-    with suppress(FileNotFoundError):  # another process of this start did the same
-        path.rename(path.with_name(f"{path.name}.adopted"))
 
 
 def _info(values: Mapping[Any, Any]) -> ApiKey:

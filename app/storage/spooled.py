@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import structlog
 
 from app.storage.local import naming_disk_trouble
-from app.storage.port import CHUNK_BYTES
+from app.storage.port import CHUNK_BYTES, storage_down
 from pipelines.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -170,6 +170,10 @@ class SpooledStore:
     async def ready(self) -> bool:
         """Tell whether the storage answers now."""
         return await self._store.ready()
+
+    async def problem(self) -> str | None:
+        """Say what keeps the storage from answering now; None where it answers."""
+        return None if await self.ready() else storage_down().message
 
     async def sweep(self) -> int:
         """See to files that no living process holds: move those that rows name, remove the others.

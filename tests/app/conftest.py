@@ -72,6 +72,7 @@ def s3_server() -> Iterator[S3Server]:
     server = S3Server()
     server.start()
     yield server
+    server.forget()
     server.stop()
 
 
