@@ -19,6 +19,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NewType, TypeVar
 
+from asyncpg.exceptions import InterfaceError, PostgresError
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -163,7 +164,8 @@ async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """Borrow a connection, and say plainly when it was the database that failed."""
     try:
         connection = await engine.connect()
-    except (OSError, asyncio.TimeoutError) as error:
+    except (OSError, asyncio.TimeoutError, PostgresError, InterfaceError) as error:
+        # The driver's own errors come through bare here with SQLAlchemy 2.0.
         raise DependencyDown(SILENT, RETRY_AFTER_S) from error
     except SQLAlchemyError as error:
         # Whatever a database says to a connection that only begins, it is not ours to work with now.
