@@ -14,6 +14,7 @@ from sqlalchemy import (
     BigInteger,
     DateTime,
     Dialect,
+    Double,
     ForeignKey,
     Index,
     LargeBinary,
@@ -69,6 +70,7 @@ class Table(DeclarativeBase):
         dict[str, Any]: JSON(),
         bytes: LargeBinary(SHA256_BYTES),
         int: BigInteger(),
+        float: Double(),
     }
 
 
