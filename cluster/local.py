@@ -16,7 +16,8 @@ import httpx
 import yaml
 from filelock import FileLock
 
-from cluster.environment import environment, is_taken, place_of
+from cluster.environment import environment, place_of
+from cluster.ports import obstacle, ports_for
 from cluster.processes import end_marked, marked
 from cluster.ray_start import start_ray
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 CONFIG = Path(__file__).parent.parent / "serve_config.yaml"
 NAMESPACE = "serve"
-HEALTHY_WITHIN_S = 120.0
+UP_WITHIN_S = 120.0
 LEFTOVERS_GRACE_S = 2.0
 
 
@@ -59,22 +60,27 @@ def start(settings: Settings, config: Path = CONFIG) -> Running:
     place = place_of(settings)
     with FileLock(place.run / "lock"):
         running = read_state(place)
-        if running is not None and is_healthy(running) and marked(place.mark):
+        if running is not None and is_up(running) and marked(place.mark):
             return running
         clear_leftovers(place)
-        if is_taken(settings.host, settings.port):
-            message = (
-                f"port {settings.port} on {settings.host} is in use by another program; "
-                "choose another one with FACE_API_PORT"
-            )
+        if problem := obstacle(settings.host, settings.port):
+            message = f"{problem}; choose another place with FACE_API_HOST and FACE_API_PORT"
             raise ServiceProblem(message)
-        variables = environment(settings, place)
+        ports = ports_for(place.home)
+        variables = environment(settings, place, ports)
         # Serve reads these when it is imported, here as in the processes that are started.
         os.environ.update(variables)
-        running = Running(start_ray(place, variables), settings.host, settings.port, time.time())
+        shape = read_config(config, settings)
+        try:
+            running = Running(start_ray(place, variables, ports), settings.host, settings.port, time.time())
+            deploy(running, shape)
+            wait_until_up(running)
+        except BaseException:
+            keep_logs(place)
+            clear_leftovers(place)
+            raise
+        # Written last: what is written here is known to work.
         (place.run / "state.json").write_text(json.dumps(asdict(running)))
-        deploy(running, read_config(config, settings))
-        wait_until_healthy(running)
         return running
 
 
@@ -89,10 +95,11 @@ def stop(settings: Settings) -> bool:
         found = bool(marked(place.mark))
         running = read_state(place)
         if running is not None and found:
-            os.environ.update(environment(settings, place))
+            os.environ.update(environment(settings, place, ports_for(place.home)))
             with suppress(Exception):  # it is ended below whatever happens here
                 _drain(running)
         clear_leftovers(place)
+        place.scratch.rmdir()
         return found
 
 
@@ -109,6 +116,14 @@ def clear_leftovers(place: Place) -> None:
             entry.unlink(missing_ok=True)
 
 
+def keep_logs(place: Place) -> None:
+    """Save what replicas and Serve said from being dropped with the scratch files."""
+    kept = place.run / "failed-start"
+    shutil.rmtree(kept, ignore_errors=True)
+    with suppress(OSError):
+        shutil.copytree(place.scratch / "session_latest" / "logs" / "serve", kept)
+
+
 def read_state(place: Place) -> Running | None:
     """Return what the last start wrote down, if it is still of use."""
     with suppress(OSError, ValueError, TypeError):
@@ -117,21 +132,33 @@ def read_state(place: Place) -> Running | None:
 
 
 def read_config(path: Path, settings: Settings) -> dict[str, Any]:
-    """Return the service's shape, with the address that the settings name.
+    """Return the service's shape, with the address that the settings name and its `args` parsed.
 
     Raises:
-        ServiceProblem: the file is not a Serve configuration.
+        ServiceProblem: the file is not a Serve configuration, or its `args` are not ours.
+        FacefleetError: a detector that it names cannot be opened here.
     """
     from ray.serve.schema import ServeDeploySchema  # noqa: PLC0415 - the environment must be set first
 
-    config = yaml.safe_load(path.read_text())
-    config["http_options"] = {**config.get("http_options", {}), "host": settings.host, "port": settings.port}
+    from deployments.args import AppArgs  # noqa: PLC0415 - as above
+    from deployments.networks import check_networks  # noqa: PLC0415 - as above
+
     try:
+        config: dict[str, Any] = dict(yaml.safe_load(path.read_text()))
+        config["http_options"] = {
+            **config.get("http_options", {}),
+            "host": settings.host,
+            "port": settings.port,
+        }
         ServeDeploySchema.model_validate(config)
-    except ValueError as error:
-        message = f"{path} is not a Serve configuration: {error}"
+        for application in config["applications"]:
+            application["args"] = AppArgs.model_validate(application.get("args", {}))
+    except (ValueError, TypeError, yaml.YAMLError) as error:
+        message = f"{path} is not the shape of a service: {error}"
         raise ServiceProblem(message) from error
-    return dict(config)
+    for application in config["applications"]:
+        check_networks(application["args"], settings)
+    return config
 
 
 def deploy(running: Running, config: dict[str, Any]) -> None:
@@ -140,41 +167,57 @@ def deploy(running: Running, config: dict[str, Any]) -> None:
     from ray import serve  # noqa: PLC0415
 
     from deployments.application import build  # noqa: PLC0415
-    from deployments.args import AppArgs  # noqa: PLC0415
 
     ray.init(
         address=running.ray_address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR
     )
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     try:
         serve.start(proxy_location=config["proxy_location"], http_options=config["http_options"])
         for application in config["applications"]:
-            args = AppArgs.model_validate(application.get("args", {}))
-            serve.run(build(args), name=application["name"], route_prefix=application["route_prefix"])
+            serve.run(
+                build(application["args"]),
+                name=application["name"],
+                route_prefix=application["route_prefix"],
+            )
+    except RuntimeError as error:
+        message = f"the service could not be deployed: {error}"
+        raise ServiceProblem(message) from error
     finally:
         ray.shutdown()
 
 
-def wait_until_healthy(running: Running) -> None:
-    """Return once the service answers that it is well.
+def wait_until_up(running: Running) -> None:
+    """Return once the service answers.
 
     Raises:
         ServiceProblem: it does not within reasonable time.
     """
-    deadline = time.monotonic() + HEALTHY_WITHIN_S
+    deadline = time.monotonic() + UP_WITHIN_S
     while time.monotonic() < deadline:
-        if is_healthy(running):
+        if is_up(running):
             return
         time.sleep(0.1)
     message = f"the service was started but {running.url}/health does not answer 200"
     raise ServiceProblem(message)
 
 
-def is_healthy(running: Running) -> bool:
-    """Tell whether the service answers that it is well."""
+def is_up(running: Running) -> bool:
+    """Tell whether the service answers, be it that it waits for its database or its storage."""
+    return _health(running).get("model_loaded") is True
+
+
+def waits_for(running: Running) -> str | None:
+    """Tell what the service waits for; None where it is well."""
+    reason: str | None = _health(running).get("detail")
+    return reason
+
+
+def _health(running: Running) -> dict[str, Any]:
     try:
-        return httpx.get(f"{running.url}/health", timeout=5, trust_env=False).status_code == httpx.codes.OK
-    except httpx.HTTPError:
-        return False
+        return dict(httpx.get(f"{running.url}/health", timeout=5, trust_env=False).json())
+    except (httpx.HTTPError, ValueError, TypeError):
+        return {}
 
 
 def _drain(running: Running) -> None:

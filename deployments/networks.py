@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from models.detectors import load_detector
+from models.detectors import find_detector, load_detector
 from models.manifest import load_manifest
 from models.session import RuntimeOptions
 from models.store import Store
@@ -25,8 +25,8 @@ def open_network(name: str, args: AppArgs, settings: Settings) -> DetectorNetwor
     Raises:
         DependencyDown: its weights are not installed, or the device that was asked for does not work.
     """
-    network = load_manifest()[name]
-    path = Store(settings.home / "models", settings.models_dir).path(network)
+    network, variant = find_detector(load_manifest(), name)
+    path = Store(settings.home / "models", settings.models_dir).path(network, variant)
     limit = args.gpu_mem_limit_mb
     options = RuntimeOptions(
         device=args.device,
@@ -34,7 +34,22 @@ def open_network(name: str, args: AppArgs, settings: Settings) -> DetectorNetwor
         gpu_mem_limit=None if limit is None else limit * 1024 * 1024,
         cache_dir=settings.home / "cache",
     )
-    return load_detector(network, path, options)
+    return load_detector(network, path, options, variant)
+
+
+def check_networks(args: AppArgs, settings: Settings) -> None:
+    """Find out before anything is started whether the detectors can be opened here.
+
+    Raises:
+        FacefleetError: there is no such network, its weights are not installed, or the device that was asked
+            for does not work; the text tells what to do.
+    """
+    manifest = load_manifest()
+    store = Store(settings.home / "models", settings.models_dir)
+    for name in args.detectors:
+        store.path(manifest[name])
+    if args.device not in {"auto", "cpu"}:
+        open_network(args.detectors[0], args, settings)
 
 
 def open_analyzer(
