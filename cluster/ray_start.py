@@ -7,12 +7,13 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-from cluster.environment import LOOPBACK, free_ports
+from cluster.ports import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cluster.environment import Place
+    from cluster.ports import Ports
 
 OBJECT_STORE_BYTES = 256 * 1024 * 1024
 START_TIMEOUT_S = 60
@@ -27,13 +28,13 @@ def leave_out_client_server(params: Any, head: bool) -> None:  # noqa: ANN401, F
     params.ray_client_server_port = None
 
 
-def start_ray(place: Place, variables: Mapping[str, str]) -> str:
+def start_ray(place: Place, variables: Mapping[str, str], ports: Ports) -> str:
     """Start a head node for the service and return its address.
 
     Raises:
         RayDidNotStart: it did not come up.
     """
-    port, dashboard, agent, agent_grpc, runtime_env, metrics = free_ports(6)
+    port, dashboard, agent, agent_grpc, runtime_env, metrics = ports.ray[:6]
     command = [
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head"),
         f"--node-ip-address={LOOPBACK}",

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import psutil
 import yaml
 
-from cluster.environment import free_ports
 from cluster.local import CONFIG
+from cluster.ports import free_ports
 from cluster.processes import marked
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Trial:
         home: its folder.
         port: where it answers.
         key: a key that it accepts.
+        admin_password: what `admin` logs in with.
         variables: the environment that its commands need.
         greeting: what the start printed.
     """
@@ -45,6 +46,7 @@ class Trial:
     home: Path
     port: int
     key: str
+    admin_password: str
     variables: Mapping[str, str]
     greeting: str
 
@@ -85,7 +87,7 @@ def trial_service(
     """
     home = Path(tempfile.mkdtemp(prefix="facefleet-trial-")).resolve()
     (port,) = free_ports(1)
-    key = secrets.token_urlsafe(24)
+    key, admin_password = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
     config = yaml.safe_load(CONFIG.read_text())
     config["applications"][0]["args"] |= args or {}
     (home / "serve_config.yaml").write_text(yaml.safe_dump(config))
@@ -95,13 +97,17 @@ def trial_service(
         "FACE_API_HOME": str(home),
         "FACE_API_PORT": str(port),
         "FACE_API_BOOTSTRAP_KEY": key,
+        "FACE_API_ADMIN_PASSWORD": admin_password,
+        # Tests and benches ask more often than a client may, unless they are about that.
+        "FACE_API_DETECT_RATE_LIMIT": "off",
+        "FACE_API_MASK_RATE_LIMIT": "off",
         **(variables or {}),
     }
     try:
         up = run_facefleet(("up", "--config", str(home / "serve_config.yaml")), environment)
         if up.returncode != 0:
-            raise TrialFailed(up.stdout + up.stderr)
-        yield Trial(home, port, key, environment, up.stdout)
+            raise TrialFailed(up.stdout + up.stderr + _last_words(home / "run" / "failed-start"))
+        yield Trial(home, port, key, admin_password, environment, up.stdout)
     finally:
         run_facefleet(("down",), environment)
         shutil.rmtree(home, ignore_errors=True)
@@ -120,6 +126,10 @@ def run_facefleet(
         timeout=UP_TIMEOUT_S,
         check=False,
     )
+
+
+def _last_words(logs: Path) -> str:
+    return "".join(f"\n--- {log.name}\n{log.read_text()[-3000:]}" for log in sorted(logs.glob("*.log")))
 
 
 def _title(process: psutil.Process) -> str:

@@ -7,16 +7,18 @@ from typing import Any
 import ray
 from ray import serve
 from ray.serve import Application
+from ray.serve.schema import LoggingConfig
 
 from deployments.args import AppArgs, ReplicaArgs
 from deployments.detector_pool import DetectorPool
 from deployments.image_stage import ImageStage
 from deployments.ingress import Ingress
 
-#: Requests a replica may hold: all but one or two of them wait for its lane, which sheds what is too much.
-HELD = 512
-#: Long enough for the largest picture, so that a replica going down finishes what it has.
-SHUTDOWN_S = 10.0
+#: Beyond those that may wait for its lane, an ingress replica holds requests whose bodies still arrive or
+#: whose answers still leave; what is too much is shed by the lane, in words.
+BESIDES_WAITING = 256
+#: Long enough for the largest picture, and for what is to be written before a replica goes down.
+SHUTDOWN_S = 30.0
 
 
 def build(args: AppArgs) -> Application:
@@ -26,19 +28,27 @@ def build(args: AppArgs) -> Application:
     pools: dict[str, Any] = {}
     if placement.detector == "pool":
         pools = {
-            _argument(name): _deployment(DetectorPool, f"detector-{name}", args.detector).bind(name, args)
+            _argument(name): _deployment(
+                DetectorPool, f"detector-{name}", args.detector, _shedding(args.detector)
+            ).bind(name, args)
             for name in args.detectors
         }
-    ingress = _deployment(serve.ingress()(Ingress), "ingress", args.ingress)
+    held = {"max_ongoing_requests": args.ingress.max_waiting + BESIDES_WAITING}
+    ingress = _deployment(serve.ingress()(Ingress), "ingress", args.ingress, held)
     if placement.decode == "stage":
-        stage = _deployment(ImageStage, "stage", args.stage).bind(args, **pools)
+        stage = _deployment(ImageStage, "stage", args.stage, _shedding(args.stage)).bind(args, **pools)
         application: Application = ingress.bind(args, stage)
     else:
         application = ingress.bind(args, **pools)
     return application
 
 
-def _deployment(cls: type, name: str, replicas: ReplicaArgs) -> Any:  # noqa: ANN401 - serve has no types
+def _shedding(replicas: ReplicaArgs) -> dict[str, Any]:
+    """Return how many requests a replica behind handles holds, and each handle keeps back, at most."""
+    return {"max_ongoing_requests": replicas.max_waiting, "max_queued_requests": replicas.max_waiting}
+
+
+def _deployment(cls: type, name: str, replicas: ReplicaArgs, limits: dict[str, Any]) -> Any:  # noqa: ANN401 - serve has no types
     scaling: dict[str, Any] = (
         {"num_replicas": replicas.min_replicas}
         if replicas.min_replicas == replicas.max_replicas
@@ -53,12 +63,14 @@ def _deployment(cls: type, name: str, replicas: ReplicaArgs) -> Any:  # noqa: AN
     return serve.deployment(
         cls,
         name=name,
-        max_ongoing_requests=HELD,
         graceful_shutdown_timeout_s=SHUTDOWN_S,
         health_check_period_s=5,
         health_check_timeout_s=15,
         ray_actor_options={"num_cpus": replicas.num_cpus, "num_gpus": replicas.num_gpus},
+        # The app writes a line for every request itself.
+        logging_config=LoggingConfig(enable_access_log=False),
         **scaling,
+        **limits,
     )
 
 

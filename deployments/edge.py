@@ -5,10 +5,15 @@ module reads the configuration that Serve wrote, writes a stricter one beside it
 
 - metrics and statistics listen where the operator says, not on every interface, and the control socket is
   for its owner alone;
+- no line is logged for a request: addresses may carry secrets, and Serve would send them to whoever
+  listens for the system's log;
 - a body that declares more bytes than any route takes is refused before a replica reads any of it;
-- clients that send their headers or body too slowly are let go;
-- what HAProxy answers itself, while replicas restart, is JSON in the form of both doors, a 503 with
-  Retry-After instead of a 500;
+- clients that send their headers too slowly are let go;
+- what HAProxy answers itself is JSON in the form of both doors, and a 503 with Retry-After while replicas
+  restart, where Serve would say 500; only bytes that never become a request get HAProxy's own, fixed text;
+- every answer has `X-Request-Id` once: the caller's own where that is harmless, a new one elsewhere;
+- every request tells the replica its client's address;
+- when no replica is there the answer comes at once: Serve's own proxy would hold requests, bodies and all;
 - a replica reads a request's body at its own pace: Serve would otherwise read all of it ahead to notice a
   client that hangs up.
 
@@ -32,6 +37,12 @@ BINARY_ENV = "FACEFLEET_EDGE_HAPROXY"
 
 UNAVAILABLE = "The service is starting or overloaded; try again shortly."
 TOO_LARGE = "The request body is too large."
+#: What else HAProxy may have to say about a request, by status: code, message.
+GIVEN_UP = {
+    400: ("invalid_request", "The request is not valid HTTP."),
+    408: ("invalid_request", "The request did not arrive in time."),
+    500: ("internal_error", "Internal error. Quote the request id when you report it."),
+}
 RETRY_AFTER_S = 2
 HEADERS_TIMEOUT_S = 15
 READ_ATTEMPTS = 40
@@ -39,6 +50,10 @@ READ_AGAIN_S = 0.05
 LAST_LINE = "  stats refresh 1s\n"
 #: A caller's own request id is kept when it can do no harm in a log, a header or a file name.
 HARMLESS_ID = "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+#: Says to the replica who the client is; `app.client_address` believes it.
+CLIENT_HEADER = "X-Facefleet-Client"
+#: The id that a request goes by.
+ID_OF_REQUEST = "%[var(txn.request_id)]"
 
 
 class UnexpectedConfiguration(Exception):
@@ -55,6 +70,8 @@ def harden(config: str, *, listen: str, body_limit: int) -> str:
     """
     config = _replaced(config, r"^( *)bind (?:\*|):(\d+)$", rf"\1bind {listen}:\2", at_least=1)
     config = _replaced(config, r"^ *errorfile 50[234] .*\n", "", at_least=0)
+    config = _replaced(config, r"^ *log \S+ local0 info\n", "", at_least=1)
+    config = _replaced(config, r"^ *server \S+-fallback-\S+ .* backup\n", "", at_least=0)
     config = _replaced(config, r"^( *stats socket .*) mode 666 ", r"\1 mode 600 ", at_least=1)
     config = _replaced(config, r"^defaults\n", "defaults\n" + _own_answers(), at_least=1)
     return _replaced(
@@ -63,31 +80,42 @@ def harden(config: str, *, listen: str, body_limit: int) -> str:
 
 
 def _own_answers() -> str:
-    return f"    timeout http-request {HEADERS_TIMEOUT_S}s\n" + "".join(
+    busy = "".join(
         f"    http-error status {status} content-type application/json "
-        f"lf-string {_quoted(UNAVAILABLE, 'service_unavailable')} "
-        f"hdr Retry-After {RETRY_AFTER_S} hdr X-Request-Id %[unique-id]\n"
+        f"lf-string {_quoted(UNAVAILABLE, 'service_unavailable', ID_OF_REQUEST)} "
+        f"hdr Retry-After {RETRY_AFTER_S}\n"
         for status in (502, 503, 504)
     )
+    given_up = "".join(
+        f"    http-error status {status} content-type application/json "
+        f"lf-string {_quoted(message, code, ID_OF_REQUEST)}\n"
+        for status, (code, message) in GIVEN_UP.items()
+    )
+    return f"    timeout http-request {HEADERS_TIMEOUT_S}s\n{busy}{given_up}"
 
 
 def _request_rules(body_limit: int) -> str:
+    harmless = f"{{ req.fhdr_cnt(X-Request-Id) eq 1 }} {{ req.fhdr(X-Request-Id) -m reg {HARMLESS_ID} }}"
     return (
         "    unique-id-format %[uuid]\n"
-        "    http-request set-header X-Request-Id %[unique-id] "
-        f"if !{{ req.hdr(X-Request-Id) -m reg {HARMLESS_ID} }}\n"
+        f"    http-request set-var(txn.request_id) req.fhdr(X-Request-Id) if {harmless}\n"
+        "    http-request set-var(txn.request_id) unique-id if !{ var(txn.request_id) -m found }\n"
+        "    http-request set-header X-Request-Id %[var(txn.request_id)]\n"
+        f"    http-request set-header {CLIENT_HEADER} %[src]\n"
         "    http-request set-header X-Request-Disconnect-Disabled ?1\n"
+        "    http-after-response set-header X-Request-Id %[var(txn.request_id)] "
+        "if { var(txn.request_id) -m found }\n"
+        "    http-after-response set-status 503 if { status 502 504 }\n"
         "    http-request return status 413 content-type application/json "
-        f"lf-string {_quoted(TOO_LARGE, 'payload_too_large')} "
-        "hdr X-Request-Id %[req.hdr(X-Request-Id)] hdr Connection close "
+        f"lf-string {_quoted(TOO_LARGE, 'payload_too_large', ID_OF_REQUEST)} hdr Connection close "
         f"if {{ req.body_size gt {body_limit} }}\n"
     )
 
 
-def _quoted(message: str, code: str) -> str:
+def _quoted(message: str, code: str, request_id: str) -> str:
     """Return an error body for both doors as a HAProxy format string."""
     body = {"detail": message, "error": {"code": code, "message": message, "request_id": "@id@"}}
-    text = json.dumps(body).replace("%", "%%").replace("@id@", "%[unique-id]")
+    text = json.dumps(body).replace("%", "%%").replace("@id@", request_id)
     return "'" + text.replace("'", "") + "'"
 
 
@@ -103,13 +131,14 @@ def _hardened(source: Path) -> str:
     """Return the stricter form of a configuration that Serve may be writing anew at this moment."""
     for _ in range(READ_ATTEMPTS - 1):
         try:
-            return _harden_as_told(source.read_text())
+            return _harden_as_told(source)
         except UnexpectedConfiguration:
             time.sleep(READ_AGAIN_S)
-    return _harden_as_told(source.read_text())
+    return _harden_as_told(source)
 
 
-def _harden_as_told(config: str) -> str:
+def _harden_as_told(source: Path) -> str:
+    config = source.read_text()
     if not config.endswith(LAST_LINE):
         message = "Serve's HAProxy configuration does not end as it should"
         raise UnexpectedConfiguration(message)

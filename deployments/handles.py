@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import ObjectLostError, RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RayServeException
 
 from pipelines.errors import DependencyDown, FacefleetError, Overloaded
@@ -31,6 +31,7 @@ INLINE_BYTES = 1024 * 1024
 TIMEOUT_S = 60.0
 #: A replica that dies takes its requests along; they change nothing, so they are sent once more.
 ATTEMPTS = 2
+RESTARTING = "a stage of the service is restarting"
 
 
 class _Method(Protocol):
@@ -45,18 +46,26 @@ class Parcel:
     reference: object | None
 
 
-def pack(data: bytes) -> Parcel:
+async def pack(data: bytes) -> Parcel:
     """Return the bytes ready to be sent."""
     if len(data) <= INLINE_BYTES:
         return Parcel(data, None)
-    return Parcel(None, ray.put(data))
+    # On a thread: the object store may have to make room first.
+    return Parcel(None, await asyncio.to_thread(ray.put, data))
 
 
 async def unpack(parcel: Parcel) -> bytes:
-    """Return the bytes that were sent."""
+    """Return the bytes that were sent.
+
+    Raises:
+        DependencyDown: whoever sent them died meanwhile.
+    """
     if parcel.data is not None:
         return parcel.data
-    return cast("bytes", await cast("Awaitable[Any]", parcel.reference))
+    try:
+        return cast("bytes", await cast("Awaitable[Any]", parcel.reference))
+    except ObjectLostError as error:
+        raise DependencyDown(RESTARTING) from error
 
 
 async def call(method: _Method, *args: object) -> Any:  # noqa: ANN401 - a handle knows no types
@@ -79,8 +88,7 @@ async def call(method: _Method, *args: object) -> Any:  # noqa: ANN401 - a handl
             raise Overloaded(message) from error
         except (RayActorError, DeploymentUnavailableError, ConnectionError) as error:
             if attempt == ATTEMPTS:
-                message = "a stage of the service is restarting"
-                raise DependencyDown(message) from error
+                raise DependencyDown(RESTARTING) from error
         except asyncio.TimeoutError as error:
             message = "a stage of the service did not answer in time"
             raise DependencyDown(message) from error
@@ -135,13 +143,13 @@ class StageEngine:
 
     async def detect(self, data: bytes, options: DetectOptions) -> Detection:
         """Find the faces in a picture."""
-        return cast("Detection", await call(self._handle.detect, pack(data), options))
+        return cast("Detection", await call(self._handle.detect, await pack(data), options))
 
     async def mask(
         self, data: bytes, options: DetectOptions, mask: MaskOptions, encode: EncodeOptions
     ) -> MaskedImage:
         """Find the faces in a picture and return it with the faces made unrecognisable."""
-        masked, parcel = await call(self._handle.mask, pack(data), options, mask, encode)
+        masked, parcel = await call(self._handle.mask, await pack(data), options, mask, encode)
         return MaskedImage(masked.detection, await unpack(parcel), masked.format, masked.regions)
 
     async def ready(self) -> bool:

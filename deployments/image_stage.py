@@ -44,4 +44,4 @@ class ImageStage:
     ) -> tuple[MaskedImage, Parcel]:
         """Find the faces and hide them; the picture's bytes travel beside the rest of the answer."""
         masked = await self._analyzer.mask(await unpack(parcel), options, mask, encode)
-        return replace(masked, data=b""), pack(masked.data)
+        return replace(masked, data=b""), await pack(masked.data)
