@@ -10,6 +10,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING
 
+import structlog
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
@@ -18,9 +19,15 @@ from app.storage.signing import write_once
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from app.settings import Settings
+
+log = structlog.get_logger(__name__)
+
 LONGEST_PASSWORD = 1024
 REMEMBER_S = 60.0
 HASH_FILE = "admin_password.argon2"
+#: Fits no password.
+NOBODYS = ""
 
 
 class AdminPassword:
@@ -39,27 +46,46 @@ class AdminPassword:
         # One at a time: each takes 64 MiB for a moment, and a flood of guesses must not take more.
         self._gate = asyncio.Lock()
 
+    def remembers(self, username: str, password: str) -> bool:
+        """Tell whether both were right a short time ago, which costs nothing to find out."""
+        known, until = self._remembered
+        return time.monotonic() < until and hmac.compare_digest(known, self._digest(username, password))
+
     async def verify(self, username: str, password: str) -> bool:
         """Tell whether both are right, taking as long whichever is wrong."""
         if len(password) > LONGEST_PASSWORD:
             return False
-        digest = hmac.new(self._session_key, _joined(username, password), hashlib.sha256).digest()
-        known, until = self._remembered
-        if time.monotonic() < until and hmac.compare_digest(known, digest):
+        if self.remembers(username, password):
             return True
         async with self._gate:
             password_fits = await asyncio.to_thread(self._fits, password)
         name_fits = hmac.compare_digest(_text(username), _text(self._username))
         if password_fits and name_fits:
-            self._remembered = (digest, time.monotonic() + REMEMBER_S)
+            self._remembered = (self._digest(username, password), time.monotonic() + REMEMBER_S)
             return True
         return False
+
+    def _digest(self, username: str, password: str) -> bytes:
+        return hmac.new(self._session_key, _joined(username, password), hashlib.sha256).digest()
 
     def _fits(self, password: str) -> bool:
         try:
             return self._hasher.verify(self._hash, _text(password))
         except (VerificationError, InvalidHashError):
             return False
+
+
+async def open_admin_password(settings: Settings) -> AdminPassword:
+    """Return what knows the password that the operator set, or else the one that the first start made."""
+    given = settings.admin_password
+    kept = await asyncio.to_thread(_hash_for, given.get_secret_value() if given else None, settings.home)
+    if kept is None:
+        log.warning("no administrator can log in", remedy="set FACE_API_ADMIN_PASSWORD")
+    return AdminPassword(settings.admin_username, kept or NOBODYS)
+
+
+def _hash_for(given: str | None, home: Path) -> str | None:
+    return kept_password_hash(home) if given is None else hash_password(given)
 
 
 def hash_password(password: str) -> str:

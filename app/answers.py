@@ -6,6 +6,7 @@ centre are those of the box that is shown. Points are where the detector saw the
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -15,7 +16,10 @@ from app.logs import log_bug
 from pipelines.faces import POINT_NAMES
 
 if TYPE_CHECKING:
-    from app.services import Dependency, Services
+    from collections.abc import Awaitable
+
+    from app.records.values import Saved
+    from app.services import Services
     from pipelines.results import Detection, Profile
 
 PIXEL_DIGITS = 1
@@ -27,8 +31,17 @@ MS_DIGITS = 2
 PATIENCE_S = 2.0
 
 
-def detect_answer(detection: Detection, request_id: str, total_ms: float) -> dict[str, Any]:
-    """Return the `DetectResponse` of one picture; `total_ms` is the time since its last byte arrived."""
+def detect_answer(
+    detection: Detection, request_id: str, total_ms: float, output_bytes: int | None = None
+) -> dict[str, Any]:
+    """Return the `DetectResponse` of one picture.
+
+    Args:
+        detection: what was found.
+        request_id: what the request goes by.
+        total_ms: the time since the picture's last byte arrived.
+        output_bytes: the size of the picture that was made of it.
+    """
     image, options, profile = detection.image, detection.options, detection.profile
     detections = _detections(detection)
     return {
@@ -51,8 +64,17 @@ def detect_answer(detection: Detection, request_id: str, total_ms: float) -> dic
             "inference_ms": round(profile.inference_ms, MS_DIGITS),
             "total_ms": round(total_ms, MS_DIGITS),
         },
-        "profiling": _profiling(detection, profile, total_ms),
+        "profiling": _profiling(detection, profile, total_ms, output_bytes),
     }
+
+
+def add_storage(answer: dict[str, Any], saved: Saved | None, total_ms: float) -> None:
+    """Complete an answer with where it was kept, and with the time that it took until now."""
+    if saved is not None:
+        answer["image_id"], answer["job_id"] = str(saved.image_id), str(saved.job_id)
+        answer["profiling"]["storage_ms"] = round(saved.storage_ms, MS_DIGITS)
+    for part in ("processing", "profiling"):
+        answer[part]["total_ms"] = round(total_ms, MS_DIGITS)
 
 
 def _detections(detection: Detection) -> list[dict[str, Any]]:
@@ -105,7 +127,9 @@ def _summary(detections: list[dict[str, Any]], image_area: int) -> dict[str, flo
     }
 
 
-def _profiling(detection: Detection, profile: Profile, total_ms: float) -> dict[str, Any]:
+def _profiling(
+    detection: Detection, profile: Profile, total_ms: float, output_bytes: int | None
+) -> dict[str, Any]:
     image = detection.image
     return {
         "decode_ms": round(profile.decode_ms, MS_DIGITS),
@@ -124,7 +148,7 @@ def _profiling(detection: Detection, profile: Profile, total_ms: float) -> dict[
         "input_resolution": f"{image.width}x{image.height}",
         "det_resolution": f"{profile.det_size[0]}x{profile.det_size[1]}",
         "input_bytes": image.size_bytes,
-        "output_bytes": None,
+        "output_bytes": output_bytes,
         "input_pixels": image.width * image.height,
         "model_name": detection.model,
     }
@@ -134,31 +158,42 @@ def _ms(value: float | None) -> float | None:
     return None if value is None else round(value, MS_DIGITS)
 
 
-async def _answers(part: Dependency) -> bool:
-    """Ask a part, and take an error or a long silence for a no."""
+async def _ask(name: str, question: Awaitable[str | None] | None) -> str | None:
+    """Return what is wrong with a part, if there is one; an error or a long silence is wrong as well."""
+    if question is None:
+        return None
     with anyio.move_on_after(PATIENCE_S):
         try:
-            return await part.ready()
+            return await question
         except Exception as error:  # noqa: BLE001 (whatever it is, the part is not there)
-            log_bug("not ready", error, part=type(part).__name__)
-    return False
+            log_bug("not ready", error, part=name)
+    return f"{name} does not answer"
+
+
+async def _engine_problem(services: Services) -> str | None:
+    return None if await services.engine.ready() else "the detector is not ready"
 
 
 async def health_answer(services: Services) -> tuple[bool, dict[str, Any]]:
     """Return whether everything that is needed is there, and the `HealthResponse` that says so."""
     spec = services.engine.detectors[0]
-    model = await _answers(services.engine)
-    database = services.database is not None and await _answers(services.database)
-    storage = services.storage is not None and await _answers(services.storage)
-    ready = model and (database or services.database is None) and (storage or services.storage is None)
-    return ready, {
-        "status": "ok" if ready else "unavailable",
+    database = services.memory.database if services.memory else None
+    objects = services.memory.storage.objects if services.memory and services.memory.storage else None
+    engine_problem, database_problem, storage_problem = await asyncio.gather(
+        _ask("the detector", _engine_problem(services)),
+        _ask("the database", database.problem() if database else None),
+        _ask("the object storage", objects.problem() if objects else None),
+    )
+    problems = [each for each in (engine_problem, database_problem, storage_problem) if each]
+    answer = {
+        "status": "unavailable" if problems else "ok",
         "model": spec.name,
-        "model_loaded": model,
+        "model_loaded": engine_problem is None,
         "input_size": list(spec.input_size),
         "supports_landmarks": spec.has_points,
-        "database_enabled": services.database is not None,
-        "database_ready": database,
-        "storage_enabled": services.storage is not None,
-        "storage_ready": storage,
+        "database_enabled": database is not None,
+        "database_ready": database is not None and database_problem is None,
+        "storage_enabled": objects is not None,
+        "storage_ready": objects is not None and storage_problem is None,
     }
+    return not problems, answer | ({"detail": "; ".join(problems)} if problems else {})

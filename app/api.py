@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -18,7 +19,7 @@ from app.uploads import FORM_OVERHEAD
 from pipelines.errors import FacefleetError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -32,17 +33,30 @@ SMALL_BODY = 1024 * 1024
 PICTURE_PATHS = frozenset({"/api/v1/detect", "/api/v1/mask"})
 
 
-def create_app(services: Services) -> FastAPI:
-    """Return the app over these services."""
+def create_app(services: Services, close: Callable[[], Awaitable[None]] | None = None) -> FastAPI:
+    """Return the app over these services.
+
+    Args:
+        services: what it stands on, open.
+        close: called when the app's server stops, where nobody else closes them.
+    """
     settings = services.settings
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        if close is not None:
+            await close()
+
     app = FastAPI(
         title="Facefleet",
         summary="Faces in pictures: found, and hidden.",
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        lifespan=lifespan,
         middleware=[
-            Middleware(RequestRecord, id_is_outside=services.request_id_is_outside),
+            Middleware(RequestRecord, id_is_outside=services.is_behind_edge),
             *_cors(settings),
             Middleware(BodyGuard, limit_for=_limits(settings), timeout_s=settings.upload_timeout_s),
         ],

@@ -37,7 +37,35 @@ BUG_TEXT = "Internal error. Quote the request id when you report it."
 
 
 class Unauthorized(CallerError):
-    """No key, or not one of ours."""
+    """No key or password, or not one of ours; `challenge` names what would do."""
+
+    def __init__(self, message: str, challenge: str | None = "ApiKey") -> None:
+        super().__init__(message)
+        self.challenge = challenge
+
+    def __reduce__(self) -> tuple[type[Unauthorized], tuple[str, str | None]]:
+        """Carry both arguments over a process border."""
+        return (type(self), (self.message, self.challenge))
+
+
+class Forbidden(CallerError):
+    """Whoever asks is known, and still must not."""
+
+
+class NotFound(CallerError):
+    """There is nothing of this name."""
+
+
+class RateLimited(CallerError):
+    """The caller has used up what it may ask for in this time."""
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+    def __reduce__(self) -> tuple[type[RateLimited], tuple[str, int]]:
+        """Carry both arguments over a process border."""
+        return (type(self), (self.message, self.retry_after_s))
 
 
 class MalformedBody(CallerError):
@@ -75,6 +103,9 @@ VERDICTS: Mapping[type[BaseException], Verdict] = {
     MalformedBody: Verdict(HTTPStatus.BAD_REQUEST, HTTPStatus.BAD_REQUEST, "invalid_request"),
     BodyTooSlow: Verdict(HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_TIMEOUT, "invalid_request"),
     Unauthorized: Verdict(HTTPStatus.UNAUTHORIZED, HTTPStatus.UNAUTHORIZED, "unauthorized"),
+    Forbidden: Verdict(HTTPStatus.FORBIDDEN, HTTPStatus.FORBIDDEN, "forbidden"),
+    NotFound: Verdict(HTTPStatus.NOT_FOUND, HTTPStatus.NOT_FOUND, "not_found"),
+    RateLimited: Verdict(HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.TOO_MANY_REQUESTS, "rate_limited"),
     NotOffered: Verdict(HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.NOT_IMPLEMENTED, "service_unavailable"),
     CallerError: Verdict(HTTPStatus.BAD_REQUEST, HTTPStatus.BAD_REQUEST, "invalid_request"),
     Unavailable: Verdict(
@@ -156,8 +187,8 @@ def _place(loc: Sequence[str | int]) -> str:
 
 
 def _headers(error: BaseException) -> dict[str, str]:
-    if isinstance(error, Unavailable):
+    if isinstance(error, (Unavailable, RateLimited)):
         return {"Retry-After": str(error.retry_after_s)}
-    if isinstance(error, Unauthorized):
-        return {"WWW-Authenticate": "ApiKey"}
+    if isinstance(error, Unauthorized) and error.challenge is not None:
+        return {"WWW-Authenticate": error.challenge}
     return {}

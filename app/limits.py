@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 PURGE_EVERY_S = 60.0
 BUSY_TIMEOUT_S = 5.0
 REDIS_TIMEOUT_S = 3.0
+#: What a limit reads like where there is none.
+NO_LIMIT = "off"
 AWAY = "the limits cannot be counted now"
 
 _SCHEMA = """

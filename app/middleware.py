@@ -20,12 +20,14 @@ from app.logs import log_bug
 from pipelines.errors import MediaTooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 #: Where the id lies in the ASGI scope.
 REQUEST_ID = "facefleet.request_id"
+#: Where headers lie that the answer shall bear, whatever it will be.
+ANSWER_HEADERS = "facefleet.answer_headers"
 HEADER = b"x-request-id"
 #: An incoming id is taken over when it can do no harm in a log, a header or a file name.
 HARMLESS_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -46,6 +48,11 @@ def request_id_of(scope: Scope) -> str:
     """Return the id that this request goes by."""
     found: str = scope[REQUEST_ID]
     return found
+
+
+def answer_with(scope: Scope, headers: Mapping[str, str]) -> None:
+    """Let the answer to this request bear these headers, also where it will be an error."""
+    scope[ANSWER_HEADERS] = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
 class RequestRecord:
@@ -69,8 +76,10 @@ class RequestRecord:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                added: list[tuple[bytes, bytes]] = scope.get(ANSWER_HEADERS, [])
                 if not self._id_is_outside:
-                    message["headers"] = [*message.get("headers", ()), (HEADER, request_id.encode())]
+                    added = [*added, (HEADER, request_id.encode())]
+                message["headers"] = [*message.get("headers", ()), *added]
             await send(message)
 
         try:

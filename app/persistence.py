@@ -14,7 +14,6 @@ import structlog
 
 from app.db.engine import Database, database_url
 from app.db.migrate import migrate
-from app.keys import keys_path
 from app.records.api_keys import ApiKeys
 from app.records.audit import AuditLog
 from app.records.cleanup import Cleanup
@@ -129,12 +128,12 @@ async def open_persistence(options: PersistenceOptions) -> AsyncIterator[Persist
 async def _prepare(
     database: Database, keys: ApiKeys, options: PersistenceOptions, stack: AsyncExitStack
 ) -> None:
-    """Bring schema and first keys in order: now, or as soon as the database answers."""
+    """Bring schema and bootstrap key in order: now, or as soon as the database answers."""
 
     async def attempt() -> bool:
         try:
             await migrate(database)
-            await _put_first_keys(keys, options)
+            await _put_bootstrap_key(keys, options)
         except Unavailable as error:
             log.warning("waiting for the database", reason=error.message)
             return False
@@ -151,8 +150,7 @@ async def _prepare(
         stack.callback(trying.cancel)
 
 
-async def _put_first_keys(keys: ApiKeys, options: PersistenceOptions) -> None:
-    await keys.adopt_file(keys_path(options.home))
+async def _put_bootstrap_key(keys: ApiKeys, options: PersistenceOptions) -> None:
     if options.bootstrap_key is not None:
         secret = options.bootstrap_webhook_secret
         await keys.put_bootstrap(

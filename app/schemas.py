@@ -29,6 +29,7 @@ class HealthResponse(Shape):
     database_ready: bool
     storage_enabled: bool
     storage_ready: bool
+    detail: str | None = Field(default=None, description="What is missing, where something is.")
 
 
 class ImageShape(Shape):

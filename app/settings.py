@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import difflib
 import os
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import structlog
 from platformdirs import user_data_dir
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.limits import NO_LIMIT, parse_limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,6 +30,22 @@ log = structlog.get_logger("facefleet.settings")
 def default_home() -> Path:
     """Return the folder in the user's data directory where everything is kept unless told otherwise."""
     return Path(user_data_dir("facefleet", appauthor=False))
+
+
+def _is_readable_limit(value: str) -> str:
+    """Refuse a limit that could not be counted, at the start and not at the first request."""
+    if value != NO_LIMIT:
+        try:
+            parse_limit(value)
+        except ValueError as error:
+            message = "say it like 300/minute, or off"
+            raise ValueError(message) from error
+    return value
+
+
+#: A number of requests in a time.
+RateLimit = Annotated[str, AfterValidator(_is_readable_limit)]
+IpNetwork = IPv4Network | IPv6Network
 
 
 class Settings(BaseSettings):
@@ -52,8 +72,58 @@ class Settings(BaseSettings):
     models_dir: Path | None = Field(
         default=None, description="Folder with weights, for sites without internet."
     )
-    storage_enabled: bool = Field(default=False, description="Keep pictures and results.")
+
+    database_enabled: bool = Field(
+        default=True, description="Remember anything at all; without it the bootstrap key is the only one."
+    )
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="postgresql://... or sqlite:///...; a SQLite file in `home` if unset.",
+    )
+    storage_enabled: bool = Field(
+        default=True, description="Keep pictures and results; off wherever the database is off."
+    )
+    s3_bucket: str | None = Field(
+        default=None, description="Bucket for pictures; a folder in `home` if unset."
+    )
+    s3_endpoint: str | None = Field(default=None, description="Address of an S3 storage other than Amazon's.")
+    s3_region: str | None = Field(default=None, description="Region of the bucket.")
+    s3_access_key_id: str | None = Field(
+        default=None, description="Who we are to S3; if unset, what the machine's role or AWS profile says."
+    )
+    s3_secret_access_key: SecretStr | None = Field(default=None, description="Goes with the access key id.")
     s3_public_endpoint: str | None = Field(default=None, description="Public address of processed pictures.")
+    wait_for_storage: bool = Field(
+        default=False,
+        description="Answer only when S3 has the picture, on machines whose disks vanish with them.",
+    )
+    spool_max_bytes: int = Field(
+        default=4 * 1024**3, ge=1, description="What may wait on this machine's disk while S3 is away."
+    )
+    retention_days: int | None = Field(
+        default=None, ge=1, description="Days after which images are removed; kept for ever if unset."
+    )
+
+    redis_url: SecretStr | None = Field(
+        default=None, description="redis://...; counts the limits where several machines answer."
+    )
+    detect_rate_limit: RateLimit = Field(default="300/minute", description="Detections of one key, or `off`.")
+    mask_rate_limit: RateLimit = Field(default="150/minute", description="Masks of one key, or `off`.")
+    admin_login_rate_limit: RateLimit = Field(
+        default="10/minute", description="Logins from one address and for one name, or `off`."
+    )
+    admin_session_ttl_s: int = Field(default=43200, ge=60, description="How long a login lasts.")
+
+    public_url: str | None = Field(
+        default=None,
+        description="Where clients reach this service, if not at what their Host header says.",
+    )
+    trusted_proxies: Annotated[tuple[IpNetwork, ...], NoDecode] = Field(
+        default=(), description="Networks of proxies whose X-Forwarded-For is believed, separated by commas."
+    )
+    object_url_ttl_s: int = Field(
+        default=3600, ge=1, le=604_800, description="How long a picture's signed address works."
+    )
 
     max_image_bytes: int = Field(default=50_000_000, ge=1, description="Largest picture that is accepted.")
     upload_timeout_s: float = Field(
@@ -72,7 +142,33 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_origin(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
+            message = "say it like https://faces.example.com"
+            raise ValueError(message)
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Settings:
+        if not self.database_enabled and self.storage_enabled and "storage_enabled" in self.model_fields_set:
+            message = "storage_enabled needs the database: switch database_enabled on as well"
+            raise ValueError(message)
+        if not self.database_enabled and self.api_key_enabled and self.bootstrap_key is None:
+            message = "without a database, bootstrap_key is the only key there can be: set it"
+            raise ValueError(message)
+        return self
+
+    @property
+    def keeps_pictures(self) -> bool:
+        """Tell whether pictures and results are kept."""
+        return self.database_enabled and self.storage_enabled
+
+    @field_validator("cors_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from app.keys import create_first_key
 from app.settings import Settings, load_settings
-from cluster.local import CONFIG, Running, ServiceProblem, start, stop
+from cluster.first_start import Made, make_first_secrets
+from cluster.local import CONFIG, Running, ServiceProblem, start, stop, waits_for
 from cluster.ray_start import RayDidNotStart
 from models.cli import pull
 from models.manifest import DEFAULT_PACK
@@ -25,12 +25,13 @@ def up(
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         pull(pack=DEFAULT_PACK, home=settings.home, local=settings.models_dir)
-        first_key = None if settings.bootstrap_key else create_first_key(settings.home)
+        made = make_first_secrets(settings)
+        _show(made, settings)  # before anything can fail: they are kept nowhere
         running = start(settings, config)
     except (ServiceProblem, RayDidNotStart, FacefleetError, OSError) as error:
         typer.echo(f"facefleet: {error}", err=True)
         raise typer.Exit(1) from error
-    _greet(running, settings, first_key)
+    _greet(running, settings, made)
 
 
 def down() -> None:
@@ -43,19 +44,32 @@ def down() -> None:
     typer.echo("facefleet: stopped" if found else "facefleet: nothing was running")
 
 
-def _greet(running: Running, settings: Settings, first_key: str | None) -> None:
-    """Print the address, the key and a call that works as it stands."""
+def _show(made: Made, settings: Settings) -> None:
+    """Print the secrets that were made just now."""
+    if made.key or made.admin_password:
+        typer.echo("These are shown this once; keep them.")
+    if made.key:
+        typer.echo(f"Key: {made.key}")
+    if made.admin_password:
+        typer.echo(f"Admin: {settings.admin_username}\nAdmin password: {made.admin_password}")
+    if made.trouble:
+        typer.echo(f"No key could be made: {made.trouble}. Run this command again once that is over.")
+    sys.stdout.flush()
+
+
+def _greet(running: Running, settings: Settings, made: Made) -> None:
+    """Print the address, and a call that works as it stands."""
     given = settings.bootstrap_key
-    key = given.get_secret_value() if given else first_key
+    key = given.get_secret_value() if given else made.key
     typer.echo(f"\nFacefleet answers at {running.url} (its own description: {running.url}/docs)")
+    if reason := waits_for(running):
+        typer.echo(f"It is not ready yet: {reason}. It will be as soon as that is over.")
     typer.echo(f"Data: {settings.home}")
     if not settings.api_key_enabled:
         typer.echo("Keys are not asked for (FACE_API_API_KEY_ENABLED=false).")
-    elif first_key:
-        typer.echo(f"Key: {first_key}\n     It is shown this once; keep it.")
     elif given:
         typer.echo(f"Key: {key} (FACE_API_BOOTSTRAP_KEY)")
-    else:
+    elif not made.key and not made.trouble:
         typer.echo("Key: the one that the first start printed.")
     header = f' -H "X-API-Key: {key or "$FACEFLEET_KEY"}"' if settings.api_key_enabled else ""
     typer.echo(f'\n  curl -X POST "{running.url}/api/v1/detect"{header} -F "image=@{SAMPLE}"\n')

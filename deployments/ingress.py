@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from app.api import create_app
-from app.keys import FileKeyStore
-from app.services import Services
+from app.services import open_services
 from app.settings import load_settings
 from deployments.handles import StageEngine, open_pools
 from deployments.networks import open_analyzer
@@ -33,17 +33,19 @@ class Ingress:
         stage: Any = None,  # noqa: ANN401 - handles have no types
         **pools: Any,  # noqa: ANN401 - as above
     ) -> None:
-        self._settings = load_settings()
-        self._engine: ImageEngine
+        settings = load_settings()
+        engine: ImageEngine
         if stage is not None:
-            self._engine = await StageEngine.open(stage)
+            engine = await StageEngine.open(stage)
         else:
             detectors = await open_pools(pools) if pools else None
-            self._engine = open_analyzer(args, self._settings, args.ingress.max_waiting, detectors)
+            engine = open_analyzer(args, settings, args.ingress.max_waiting, detectors)
+
+        self._closing = AsyncExitStack()
+        self._services = await self._closing.enter_async_context(
+            open_services(settings, engine, is_behind_edge=True)
+        )
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Return the web app; Serve calls this once the constructor is done."""
-        keys = FileKeyStore(self._settings.home, self._settings.bootstrap_key)
-        return create_app(
-            Services(self._settings, self._engine, keys, request_id_is_outside=True),
-        )
+        return create_app(self._services, self._closing.aclose)

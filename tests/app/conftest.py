@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from app.api import create_app
 from app.db.engine import Database, database_url
 from app.db.migrate import migrate
-from app.keys import FileKeyStore, create_first_key
-from app.services import Services
+from app.services import Services, open_services
 from app.settings import Settings
 from tests.fakes.engine import FakeEngine
 from tests.servers import Postgres, S3Server, postgres_server, redis_server
@@ -29,24 +29,30 @@ def engine() -> FakeEngine:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """Return settings that keep everything in the test's own folder."""
-    return Settings(home=tmp_path, max_image_bytes=100_000)
-
-
-@pytest.fixture
-def key(settings: Settings) -> str:
+def key() -> str:
     """Return a key that is let in."""
-    made = create_first_key(settings.home)
-    assert made is not None
-    return made
+    return "the-key-of-this-test"
 
 
 @pytest.fixture
-async def client(engine: FakeEngine, settings: Settings, key: str) -> AsyncIterator[httpx.AsyncClient]:
+def settings(tmp_path: Path, key: str) -> Settings:
+    """Return settings of a service that keeps nothing."""
+    return Settings(
+        home=tmp_path, max_image_bytes=100_000, database_enabled=False, bootstrap_key=SecretStr(key)
+    )
+
+
+@pytest.fixture
+async def services(engine: FakeEngine, settings: Settings) -> AsyncIterator[Services]:
+    """Return a service over the fake engine."""
+    async with open_services(settings, engine) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def client(services: Services, key: str) -> AsyncIterator[httpx.AsyncClient]:
     """Return a client that sends the key with every request."""
-    app = create_app(Services(settings, engine, FileKeyStore(settings.home)))
-    async with client_of(app, key) as made:
+    async with client_of(create_app(services), key) as made:
         yield made
 
 

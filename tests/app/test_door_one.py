@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import structlog
 
-from app.api import create_app
-from app.keys import FileKeyStore
 from app.schemas import DetectResponse, HealthResponse
-from app.services import Services
 from pipelines.errors import (
     DependencyDown,
     InvalidMedia,
@@ -24,13 +20,11 @@ from pipelines.errors import (
 )
 from pipelines.faces import Faces
 from pipelines.results import DetectOptions, EncodeOptions, ImageFormat, MaskMethod, MaskOptions
-from tests.app.conftest import client_of
 from tests.fakes.engine import SPARE, some_faces
 
 if TYPE_CHECKING:
     import httpx
 
-    from app.settings import Settings
     from tests.fakes.engine import FakeEngine
 
 PICTURE = {"image": ("photo.jpg", b"the bytes of a picture", "image/jpeg")}
@@ -322,35 +316,6 @@ async def test_health_says_ok_only_when_ready(client: httpx.AsyncClient, engine:
     answer = await client.get("/health")
     assert answer.status_code == 503
     assert (answer.json()["status"], answer.json()["model_loaded"]) == ("unavailable", False)
-
-
-class Away:
-    """A part that fails when it is asked."""
-
-    async def ready(self) -> bool:
-        """Fail."""
-        raise ConnectionError
-
-
-class There:
-    """A part that is there."""
-
-    async def ready(self) -> bool:
-        """Say so."""
-        return True
-
-
-async def test_health_needs_every_part(engine: FakeEngine, settings: Settings) -> None:
-    """Health is 503 while a part that is switched on is away, and names which."""
-    services = Services(settings, engine, FileKeyStore(settings.home), database=There(), storage=Away())
-    async with client_of(create_app(services)) as client:
-        answer = await client.get("/health")
-    assert answer.status_code == 503
-    assert (answer.json()["database_enabled"], answer.json()["database_ready"]) == (True, True)
-    assert (answer.json()["storage_enabled"], answer.json()["storage_ready"]) == (True, False)
-    whole = replace(services, storage=There())
-    async with client_of(create_app(whole)) as client:
-        assert (await client.get("/health")).json()["status"] == "ok"
 
 
 async def test_health_answers_head(client: httpx.AsyncClient) -> None:

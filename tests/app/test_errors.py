@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,8 +11,6 @@ import structlog
 
 from app.api import create_app
 from app.errors import BUG_TEXT, MalformedBody, NotOffered, Unauthorized, answer_for
-from app.keys import FileKeyStore
-from app.services import Services
 from pipelines import errors
 from tests.app.conftest import client_of
 
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from structlog.typing import EventDict
 
-    from app.settings import Settings
-    from tests.fakes.engine import FakeEngine
+    from app.services import Services
 
 
 @pytest.mark.parametrize(
@@ -107,11 +105,9 @@ def test_no_domain_error_is_forgotten() -> None:
 
 
 @pytest.mark.parametrize("body", ["{", "[1]", '{"size": "x"}'])
-async def test_door_two_refuses_json_in_its_envelope(
-    engine: FakeEngine, settings: Settings, body: str
-) -> None:
+async def test_door_two_refuses_json_in_its_envelope(services: Services, body: str) -> None:
     """JSON that is broken or has wrong fields is a 400 invalid_request at door two."""
-    app = create_app(Services(settings, engine, FileKeyStore(settings.home)))
+    app = create_app(services)
     add_route(app)
     async with client_of(app) as client:
         answer = await client.post("/v1/sizes", content=body, headers={"Content-Type": "application/json"})
@@ -120,9 +116,9 @@ async def test_door_two_refuses_json_in_its_envelope(
     assert isinstance(answer.json()["error"]["message"], str)
 
 
-async def test_limits_hold_where_the_framework_reads_the_body(engine: FakeEngine, settings: Settings) -> None:
+async def test_limits_hold_where_the_framework_reads_the_body(services: Services) -> None:
     """A JSON body that grows past the limit is a 413 and not the framework's own 400."""
-    app = create_app(Services(settings, engine, FileKeyStore(settings.home)))
+    app = create_app(services)
     add_route(app)
 
     async def endless() -> AsyncIterator[bytes]:
@@ -153,10 +149,9 @@ async def test_a_harmless_request_id_is_kept(client: httpx.AsyncClient) -> None:
         uuid.UUID(answer.headers["x-request-id"])
 
 
-async def test_an_outer_server_may_set_the_id(engine: FakeEngine, settings: Settings) -> None:
+async def test_an_outer_server_may_set_the_id(services: Services) -> None:
     """Where a server around the app sets the header, the app does not repeat it, but uses its id."""
-    services = Services(settings, engine, FileKeyStore(settings.home), request_id_is_outside=True)
-    async with client_of(create_app(services)) as client:
+    async with client_of(create_app(replace(services, is_behind_edge=True))) as client:
         answer = await client.get("/v1/x", headers={"X-Request-Id": "outer-1"})
     assert "x-request-id" not in answer.headers
     assert answer.json()["error"]["request_id"] == "outer-1"
@@ -181,14 +176,13 @@ def fields(line: EventDict) -> tuple[str, str | None, int]:
     return (line["method"], line["route"], line["status"])
 
 
-async def test_cors_is_off_unless_set(engine: FakeEngine, settings: Settings) -> None:
+async def test_cors_is_off_unless_set(services: Services) -> None:
     """Other sites' pages are let in only where the operator says so, and errors are readable to them."""
     origin = {"Origin": "https://a.example"}
-    keys = FileKeyStore(settings.home)
-    async with client_of(create_app(Services(settings, engine, keys))) as client:
+    async with client_of(create_app(services)) as client:
         assert "access-control-allow-origin" not in (await client.get("/health", headers=origin)).headers
-    opened = settings.model_copy(update={"cors_origins": ("https://a.example",)})
-    async with client_of(create_app(Services(opened, engine, keys))) as client:
+    opened = services.settings.model_copy(update={"cors_origins": ("https://a.example",)})
+    async with client_of(create_app(replace(services, settings=opened))) as client:
         for answer in (
             await client.get("/health", headers=origin),
             await client.post("/api/v1/detect", headers=origin),

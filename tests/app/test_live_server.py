@@ -73,6 +73,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         **os.environ,
         "FACE_API_HOME": str(home),
         "FACE_API_BOOTSTRAP_KEY": KEY,
+        "FACE_API_ADMIN_PASSWORD": "correct horse",
+        "FACE_API_DETECT_RATE_LIMIT": "off",
         "FACE_API_MAX_IMAGE_BYTES": str(LIMIT),
         "FACE_API_UPLOAD_TIMEOUT_S": str(UPLOAD_TIMEOUT_S),
     }

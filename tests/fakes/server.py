@@ -6,29 +6,26 @@ environment as the real service does.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import sys
 
 import uvicorn
 
 from app.api import create_app
-from app.keys import FileKeyStore
 from app.logs import configure_logging
-from app.services import Services
+from app.services import open_services
 from app.settings import load_settings
 from tests.fakes.engine import FakeEngine
 
 
-def main(descriptor: int) -> None:
-    """Serve until killed."""
-    configure_logging()
-    settings = load_settings()
-    app = create_app(
-        Services(settings, FakeEngine(remembers=False), FileKeyStore(settings.home, settings.bootstrap_key))
-    )
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))
-    server.run([socket.socket(fileno=descriptor)])
+async def serve(descriptor: int) -> None:
+    """Serve until told to stop."""
+    async with open_services(load_settings(), FakeEngine(remembers=False)) as services:
+        config = uvicorn.Config(create_app(services), log_level="error", access_log=False)
+        await uvicorn.Server(config).serve([socket.socket(fileno=descriptor)])
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    configure_logging()
+    asyncio.run(serve(int(sys.argv[1])))

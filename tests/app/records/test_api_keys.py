@@ -11,15 +11,12 @@ from sqlalchemy import select, update
 
 from app.db.ids import new_id
 from app.db.tables import ApiKeyRow
-from app.keys import create_first_key, keys_path
 from app.persistence import open_persistence
 from app.records.api_keys import FRESH_S, ApiKeys
 from app.records.usage import KeyUsage
 from tests.app.records.requests import detect, image, until
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pytest
 
     from app.persistence import Persistence, PersistenceOptions, Storage
@@ -195,19 +192,13 @@ async def test_the_bootstrap_key_is_made_once(persistence: Persistence, admin: A
     assert (await persistence.keys.list(1, 20)).total == 1
 
 
-async def test_keys_of_a_file_are_taken_over_once(options: PersistenceOptions, admin: Actor) -> None:
-    """A key from before the database lets in; deleted there, it does not come back with the next start."""
-    first = create_first_key(options.home)
+async def test_the_first_key_is_made_where_there_is_none(persistence: Persistence, admin: Actor) -> None:
+    """A second start makes no second key, and neither does one beside a key that was made otherwise."""
+    first = await persistence.keys.create_first("first key", admin)
     assert first is not None
-    async with open_persistence(options) as opened, open_persistence(options) as other:
-        assert await opened.keys.check(first) is not None
-        assert await other.keys.check(first) is not None
-        keys = await opened.keys.list(1, 20)
-        assert keys.total == 1
-        assert await opened.keys.delete(keys.items[0].id, admin)
-    assert not _exists(keys_path(options.home))
-    async with open_persistence(options) as opened:
-        assert await opened.keys.check(first) is None
+    assert await persistence.keys.check(first.key) is not None
+    assert await persistence.keys.create_first("first key", admin) is None
+    assert (await persistence.keys.list(1, 20)).total == 1
 
 
 async def test_deleting_a_key_keeps_what_was_done_with_it(
@@ -220,7 +211,3 @@ async def test_deleting_a_key_keeps_what_was_done_with_it(
     detail = await storage.reader.get_image(saved.image_id)
     assert detail is not None
     assert detail.image.api_key_id == made.info.id
-
-
-def _exists(path: Path) -> bool:
-    return path.exists()
