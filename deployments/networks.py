@@ -47,7 +47,7 @@ def check_networks(args: AppArgs, settings: Settings) -> None:
     manifest = load_manifest()
     store = Store(settings.home / "models", settings.models_dir)
     for name in args.detectors:
-        store.path(manifest[name])
+        store.path(*find_detector(manifest, name))
     if args.device not in {"auto", "cpu"}:
         open_network(args.detectors[0], args, settings)
 
