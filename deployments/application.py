@@ -9,7 +9,7 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.schema import LoggingConfig
 
-from deployments.args import AppArgs, ReplicaArgs
+from deployments.args import AppArgs, ReplicaArgs, with_gpu_share
 from deployments.detector_pool import DetectorPool
 from deployments.image_stage import ImageStage
 from deployments.ingress import Ingress
@@ -23,8 +23,11 @@ SHUTDOWN_S = 30.0
 
 def build(args: AppArgs) -> Application:
     """Return the application for these arguments; `serve_config.yaml` names this function."""
-    placement = args.placement.resolved(has_gpu=_cluster_has_gpu())
+    has_gpu = _cluster_has_gpu()
+    placement = args.placement.resolved(has_gpu=has_gpu)
     args = args.model_copy(update={"placement": placement})
+    if has_gpu and args.device != "cpu":
+        args = _with_gpu_shares(args)
     pools: dict[str, Any] = {}
     if placement.detector == "pool":
         pools = {
@@ -41,6 +44,19 @@ def build(args: AppArgs) -> Application:
     else:
         application = ingress.bind(args, **pools)
     return application
+
+
+def _with_gpu_shares(args: AppArgs) -> AppArgs:
+    inline = args.placement.detector == "inline"
+    in_stage = inline and args.placement.decode == "stage"
+    in_ingress = inline and args.placement.decode == "ingress"
+    return args.model_copy(
+        update={
+            "ingress": with_gpu_share(args.ingress, runs_networks=in_ingress),
+            "stage": with_gpu_share(args.stage, runs_networks=in_stage),
+            "detector": with_gpu_share(args.detector, runs_networks=not inline),
+        }
+    )
 
 
 def _shedding(replicas: ReplicaArgs) -> dict[str, Any]:
@@ -66,7 +82,7 @@ def _deployment(cls: type, name: str, replicas: ReplicaArgs, limits: dict[str, A
         graceful_shutdown_timeout_s=SHUTDOWN_S,
         health_check_period_s=5,
         health_check_timeout_s=15,
-        ray_actor_options={"num_cpus": replicas.num_cpus, "num_gpus": replicas.num_gpus},
+        ray_actor_options={"num_cpus": replicas.num_cpus, "num_gpus": replicas.num_gpus or 0},
         # The app writes a line for every request itself.
         logging_config=LoggingConfig(enable_access_log=False),
         **scaling,

@@ -23,7 +23,12 @@ class ReplicaArgs(_Args):
         default=4.0, gt=0, description="Requests in work per replica that the autoscaler aims at."
     )
     num_cpus: float = Field(default=0.1, ge=0, description="Cores that Ray sets aside for each replica.")
-    num_gpus: float = Field(default=0.0, ge=0, description="GPU share that Ray sets aside for each replica.")
+    num_gpus: float | None = Field(
+        default=None,
+        ge=0,
+        description="GPU share that Ray sets aside for each replica; unset, replicas that run networks get "
+        "an equal share of one GPU where the cluster has any. A replica without a share sees no GPU.",
+    )
     max_waiting: int = Field(
         default=64, ge=1, description="Requests that may wait at a replica; more are answered 503."
     )
@@ -52,6 +57,17 @@ class Placement(_Args):
         decode = self.decode if self.decode != "auto" else ("stage" if has_gpu else "ingress")
         detector = self.detector if self.detector != "auto" else ("pool" if has_gpu else "inline")
         return Placement(decode=decode, detector=detector)
+
+
+def with_gpu_share(replicas: ReplicaArgs, *, runs_networks: bool) -> ReplicaArgs:
+    """Return the replicas with their share of a GPU decided, for a cluster that has GPUs.
+
+    Ray hides every GPU from a replica that reserves none of it, and a network that may choose its device
+    would then run on the CPU without a word.
+    """
+    if replicas.num_gpus is not None or not runs_networks:
+        return replicas
+    return replicas.model_copy(update={"num_gpus": round(1 / replicas.max_replicas, 4)})
 
 
 class AppArgs(_Args):
