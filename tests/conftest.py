@@ -39,6 +39,13 @@ def weights_store() -> Store:
 
 
 @pytest.fixture(scope="session")
+def weights_folder(weights_store: Store) -> Path:
+    """Return the folder of that store, for services that are to find their weights in it."""
+    assert weights_store is not None
+    return CACHE / "models"
+
+
+@pytest.fixture(scope="session")
 def testdata() -> Path:
     """Return a folder of more pictures and weights, for checks that run only where there is one."""
     folder = Path(os.environ.get("FACEFLEET_TESTDATA", REPOSITORY.parent / "shared" / "testdata"))
