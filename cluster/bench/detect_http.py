@@ -45,7 +45,6 @@ PLACEMENTS: dict[str, dict[str, Any]] = {
         "ingress": {"min_replicas": 1, "max_replicas": 1, "max_waiting": 128},
         "detector": {"min_replicas": 2, "max_replicas": 2, "max_waiting": 128},
     },
-    "inline, square": {"placement": {"decode": "ingress", "detector": "inline"}, "square": True},
 }
 #: The least share of the raw figure that each placement must reach.
 BARS = {"inline": 0.90, "one hop": 0.85, "pool": 0.70}
@@ -75,15 +74,12 @@ class Row:
 def measure(detector: str, placement: str, weights: Path, seconds: float, rounds: int) -> Row:
     """Start the service so placed, load it, and measure the raw loop between the rounds."""
     picture = group_photo()
-    square = "square" in placement
     with TemporaryDirectory() as folder:
         photo = Path(folder) / "photo.jpg"
         photo.write_bytes(picture)
         network = relaxed(detector, weights, Path(folder))
         scale = load_manifest()[detector].input
-        raw = partial(
-            run_raw, network, photo, square=square, seconds=seconds, mean=scale.mean[0], scale=scale.scale[0]
-        )
+        raw = partial(run_raw, network, photo, seconds=seconds, mean=scale.mean[0], scale=scale.scale[0])
         args = {**PLACEMENTS[placement], "detectors": [detector]}
         plain: list[Raw] = []
         tuned: list[Raw] = []
