@@ -11,9 +11,11 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from app.admin.routes import admin_api
 from app.api_docs import add_docs
 from app.door_one import door_one
 from app.errors import error_response
+from app.files import file_routes
 from app.middleware import BodyGuard, RequestRecord, request_id_of
 from app.uploads import FORM_OVERHEAD
 from pipelines.errors import FacefleetError
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 #: The most that a body may have where it carries no media.
 SMALL_BODY = 1024 * 1024
 #: Where a picture comes in the body.
-PICTURE_PATHS = frozenset({"/api/v1/detect", "/api/v1/mask"})
+PICTURE_PATHS = frozenset({"/api/v1/detect", "/api/v1/mask", "/api/v1/admin/test/mask"})
 
 
 def create_app(services: Services, close: Callable[[], Awaitable[None]] | None = None) -> FastAPI:
@@ -67,6 +69,9 @@ def create_app(services: Services, close: Callable[[], Awaitable[None]] | None =
         },
     )
     app.include_router(door_one(services))
+    app.include_router(admin_api(services))
+    if services.memory is not None and services.memory.storage is not None:
+        app.include_router(file_routes(services.memory.storage))
     add_docs(app)
     return app
 

@@ -52,7 +52,8 @@ def request_id_of(scope: Scope) -> str:
 
 def answer_with(scope: Scope, headers: Mapping[str, str]) -> None:
     """Let the answer to this request bear these headers, also where it will be an error."""
-    scope[ANSWER_HEADERS] = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    added = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    scope.setdefault(ANSWER_HEADERS, []).extend(added)
 
 
 class RequestRecord:

@@ -1,0 +1,47 @@
+"""Everything under /api/v1/admin, put together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Security
+from fastapi.security import APIKeyCookie, HTTPBasic
+
+from app.admin.access import COOKIE, AdminAccess
+from app.admin.audit_routes import audit_routes
+from app.admin.key_routes import key_routes
+from app.admin.preview import preview_routes
+from app.admin.record_routes import record_routes
+from app.admin.session_routes import session_routes
+from app.schemas import ErrorResponse
+
+if TYPE_CHECKING:
+    from app.services import Services
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorResponse, "description": text}
+    for status, text in (
+        (401, "Nobody that is known here"),
+        (403, "Asked for by a page of another site"),
+        (429, "Too many logins; see Retry-After"),
+        (503, "Try again later; see Retry-After"),
+    )
+}
+# For the documentation alone: what they find is looked at in `AdminAccess`.
+_COOKIE = APIKeyCookie(name=COOKIE, auto_error=False, description="A session.")
+_BASIC = HTTPBasic(auto_error=False, description="Name and password with each request.")
+
+
+def admin_api(services: Services) -> APIRouter:
+    """Return the routes of the admin API over these services."""
+    access = AdminAccess(services)
+    router = APIRouter(responses=REFUSALS, tags=["admin"])
+    for routes in (
+        session_routes(access),
+        record_routes(services, access),
+        preview_routes(services, access),
+        key_routes(services, access),
+        audit_routes(services, access),
+    ):
+        router.include_router(routes, dependencies=[Security(_COOKIE), Security(_BASIC)])
+    return router
