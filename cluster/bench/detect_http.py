@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from cluster.bench.load import form_request, run_load
+from cluster.bench.load import FORGETFUL, form_request, run_load
 from cluster.bench.pictures import group_photo
 from cluster.bench.raw import Raw, run_raw
 from cluster.trial import Trial, trial_service
@@ -84,7 +84,7 @@ def measure(detector: str, placement: str, weights: Path, seconds: float, rounds
         plain: list[Raw] = []
         tuned: list[Raw] = []
         rates, cpu, times, faults = [], [], [], []
-        with trial_service(args, weights=weights) as service:
+        with trial_service(args, FORGETFUL, weights) as service:
             request = form_request("/api/v1/detect", service.port, picture, service.key)
             run_load(request, service.port, CONNECTIONS, seconds=3)
             for _ in range(rounds):

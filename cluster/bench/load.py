@@ -10,6 +10,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 BOUNDARY = "facefleet-bench"
+#: Variables of a service that is to be loaded: no limits a key, and pictures are forgotten.
+UNLIMITED = {"FACE_API_DETECT_RATE_LIMIT": "off", "FACE_API_MASK_RATE_LIMIT": "off"}
+FORGETFUL = {**UNLIMITED, "FACE_API_STORAGE_ENABLED": "false"}
 
 
 @dataclass

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from cluster.bench.load import form_request, run_load
+from cluster.bench.load import UNLIMITED, form_request, run_load
 from cluster.bench.pictures import group_photo
 from cluster.trial import trial_service
 from models.store import default_home
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("bench/memory.json"))
     options = parser.parse_args()
     figures: dict[str, float] = {}
-    with trial_service(weights=options.weights if options.weights.is_dir() else None) as service:
+    with trial_service({}, UNLIMITED, options.weights if options.weights.is_dir() else None) as service:
         time.sleep(SETTLE_S)
         figures["idle, shared counted once"] = service.memory_mb()
         figures["idle, resident sizes added"] = sum(

@@ -17,7 +17,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from cluster.bench.load import form_request, run_load
+from cluster.bench.load import FORGETFUL, form_request, run_load
 from cluster.bench.pictures import group_photo
 from cluster.trial import trial_service
 from models.manifest import load_manifest
@@ -32,7 +32,7 @@ BAR = 1.5
 
 def wide_photo() -> bytes:
     """Return the group photo cut to 1280x720."""
-    pixels = cv2.imdecode(np.frombuffer(group_photo(), np.uint8), cv2.IMREAD_COLOR)[80:800]
+    pixels = np.asarray(cv2.imdecode(np.frombuffer(group_photo(), np.uint8), cv2.IMREAD_COLOR))[80:800]
     return bytes(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 90])[1])
 
 
@@ -43,7 +43,7 @@ def measure(detector: str, weights: Path, seconds: float, rounds: int) -> dict[s
         requests = {}
         for shape in rates:
             args = {"detectors": [detector], "square": shape == "square"}
-            service = stack.enter_context(trial_service(args, weights=weights))
+            service = stack.enter_context(trial_service(args, FORGETFUL, weights))
             request = form_request("/api/v1/detect", service.port, wide_photo(), service.key)
             run_load(request, service.port, CONNECTIONS, seconds=2)
             requests[shape] = (request, service.port)
