@@ -31,8 +31,8 @@ GLASSES_CROP: Final = FaceCrop(
     ((ARCFACE_112 - ARCFACE_112[:2].mean(axis=0)) * 1.5 + (64, 30)).astype(np.float32), (128, 64)
 )
 
-#: At or above this a face wears it; both were trained with as many wearers as others.
-MASK_THRESHOLD: Final = 0.5
+#: At or above this a face wears it: where on the learned persons both kinds of error are about as frequent.
+MASK_THRESHOLD: Final = 0.4
 GLASSES_THRESHOLD: Final = 0.5
 
 #: The networks' only input and output.

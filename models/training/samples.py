@@ -2,7 +2,10 @@
 
 Columns: `file` (relative to the CSV's folder), `label` (1 wears it, 0 does not), `person` (whoever must
 not stand on both sides of a split; empty: the file itself), `source` (where the picture comes from),
-then `x0, y0 … x4, y4` in the order of `pipelines.faces.POINT_NAMES`.
+`group` (of people; optional), then `x0, y0 … x4, y4` in the order of `pipelines.faces.POINT_NAMES`.
+
+Groups are drawn equally often among those who wear it and among those who do not, so that a network
+cannot guess from who somebody is. Where most wearers are men it otherwise learns that women wear none.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ class Samples:
     labels: NDArray[np.int64]
     persons: list[str]
     sources: list[str]
+    groups: list[str]
 
     def __len__(self) -> int:
         """Return how many faces there are."""
@@ -49,12 +53,13 @@ class Samples:
             self.labels[chosen],
             [self.persons[i] for i in chosen],
             [self.sources[i] for i in chosen],
+            [self.groups[i] for i in chosen],
         )
 
 
 def read_samples(tables: Sequence[Path]) -> Samples:
     """Read every face of the CSV files, pictures included; they must fit in memory."""
-    files, points, labels, persons, sources = [], [], [], [], []
+    files, points, labels, persons, sources, groups = [], [], [], [], [], []
     pictures: list[NDArray[np.uint8]] = []
     for table in tables:
         with table.open(newline="") as lines:
@@ -69,6 +74,7 @@ def read_samples(tables: Sequence[Path]) -> Samples:
                 labels.append(int(row["label"]))
                 persons.append(row["person"] or row["file"])
                 sources.append(row["source"] or table.stem)
+                groups.append(row.get("group") or "")
     return Samples(
         files,
         pictures,
@@ -76,6 +82,7 @@ def read_samples(tables: Sequence[Path]) -> Samples:
         np.array(labels, np.int64),
         persons,
         sources,
+        groups,
     )
 
 

@@ -60,7 +60,7 @@ def train(samples: Samples, recipe: Recipe) -> nn.Sequential:
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
     trained = network().to(memory_format=torch.channels_last)
-    steps = recipe.epochs * (len(samples) // _BATCH)
+    steps = recipe.epochs * math.ceil(len(samples) / _BATCH)
     optimiser = torch.optim.AdamW(trained.parameters(), lr=recipe.peak_rate, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, recipe.peak_rate, total_steps=max(steps, 1), pct_start=0.15
@@ -94,18 +94,25 @@ def chances(trained: nn.Sequential, samples: Samples, crop: FaceCrop) -> NDArray
 def _batches(
     samples: Samples, recipe: Recipe, rng: Generator
 ) -> Iterator[tuple[NDArray[np.uint8], torch.Tensor]]:
-    """Draw as many faces as there are, half of them with either label."""
-    groups = [np.flatnonzero(samples.labels == label) for label in (0, 1)]
-    half = len(samples) // 2
-    drawn = [
-        np.concatenate([rng.permutation(group) for _ in range(math.ceil(half / len(group)))])[:half]
-        for group in groups
-    ]
+    """Draw as many faces as there are: half of them with either label, every group as often within it."""
+    kinds = sorted(set(samples.groups))
+    of = np.array(samples.groups)
+    drawn = []
+    for label in (0, 1):
+        members = [np.flatnonzero((samples.labels == label) & (of == kind)) for kind in kinds]
+        members = [places for places in members if len(places)]
+        drawn += [_repeated(places, len(samples) // (2 * len(members)), rng) for places in members]
     order = rng.permutation(np.concatenate(drawn))
     for start in range(0, len(order) - _BATCH + 1, _BATCH):
         places = order[start : start + _BATCH]
         crops = np.stack([_varied(samples, int(i), recipe, rng) for i in places])
         yield crops, torch.from_numpy(samples.labels[places]).float()
+
+
+def _repeated(places: NDArray[np.intp], count: int, rng: Generator) -> NDArray[np.intp]:
+    """Draw that many, each as often as any other."""
+    rounds = [rng.permutation(places) for _ in range(math.ceil(count / len(places)))]
+    return np.concatenate(rounds)[:count]
 
 
 def _varied(samples: Samples, place: int, recipe: Recipe, rng: Generator) -> NDArray[np.uint8]:
