@@ -31,7 +31,7 @@ class FaceCrop:
     """The crop that a network looks at.
 
     Attributes:
-        template: float32 [5, 2], where the five points lie in the crop.
+        template: float32 [P, 2], where the first P of the five points lie in the crop.
         size: width and height of the crop.
     """
 

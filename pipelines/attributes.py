@@ -80,7 +80,8 @@ class FaceAttributes:
         mask: whether the lower half of the face is covered.
         quality: 0..1, how well the face can be used for what comes after.
         landmarks: float32 [106, 2] in pixels of the picture; None where no face is seen in the box.
-        presence: 0..1, how sure the landmarks' network is that it looks at a face; None where it tells nothing.
+        presence: 0..1, how sure the landmarks' network is that it looks at a face; None where it does
+            not tell.
     """
 
     age: int | None = None

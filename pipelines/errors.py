@@ -5,7 +5,8 @@
     |  |- InvalidMedia          cannot be decoded, or its pixels are beyond the limits
     |  |- MediaTooLarge         too many bytes
     |  |- UnsupportedMedia      a file type that is not accepted
-    |  `- InvalidOption         a parameter that makes no sense
+    |  |- InvalidOption         a parameter that makes no sense
+    |  `- SwitchedOff           something that the operator does not offer
     `- Unavailable              the same request may succeed later
        |- Overloaded            shed on purpose
        `- DependencyDown        something that the service needs is away
@@ -43,6 +44,10 @@ class UnsupportedMedia(CallerError):
 
 class InvalidOption(CallerError):
     """A parameter makes no sense, alone or with the others."""
+
+
+class SwitchedOff(CallerError):
+    """The operator of this service does not offer what is asked for."""
 
 
 class Unavailable(FacefleetError):

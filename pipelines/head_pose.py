@@ -5,7 +5,8 @@
 
 Only where the points lie in the picture is used. The network's own depth is flattened as faces turn: at 40
 degrees it tells of 29. The mean head's depth was chosen so that yaw is right on rendered rotations up to 50
-degrees (`head_shape.json`). Pitch needs a gain, and its zero is a choice: the median of a thousand press photos.
+degrees (`head_shape.json`); beyond, yaw falls behind. Pitch needs a gain, and its zero is a choice: the
+median of 850 press photos.
 
 x points right, y down, z away; a frontal face turned by roll, then pitch, then yaw is the one seen.
 """

@@ -35,7 +35,7 @@ def to_landmarks(meshes: NDArray[np.float32]) -> NDArray[np.float32]:
         for place, index in enumerate(places):
             if index is not None:
                 found[:, index] = resampled[:, place]
-    return found.astype(np.float32)
+    return np.asarray(found, np.float32)
 
 
 def to_five_points(meshes: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -43,7 +43,7 @@ def to_five_points(meshes: NDArray[np.float32]) -> NDArray[np.float32]:
     flat = meshes[:, :, :2]
     eyes = [flat[:, corners].mean(axis=1) for corners in _EYES]
     rest = [flat[:, index] for index in (_NOSE_TIP, *_MOUTH)]
-    return np.stack([*eyes, *rest], axis=1).astype(np.float32)
+    return np.asarray(np.stack([*eyes, *rest], axis=1), np.float32)
 
 
 def _resample(lines: NDArray[np.float64], count: int) -> NDArray[np.float64]:

@@ -7,14 +7,17 @@ pool of replicas elsewhere.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from pipelines.attributes import Attribute, FaceAttributes
+    from pipelines.crops import CropRecipe
     from pipelines.faces import Faces
     from pipelines.results import Detection, DetectOptions, EncodeOptions, MaskedImage, MaskOptions
 
@@ -83,6 +86,81 @@ class Detector(Protocol):
 
     async def propose(self, canvases: Sequence[NDArray[np.uint8]], confidence: float) -> list[Proposals]:
         """Return the proposals for each canvas of one picture: uint8 BGR [H, W, 3], of any shapes."""
+
+
+class Reading(str, Enum):
+    """What a network answers to one crop, as a row of numbers.
+
+    MESH: 468 points (x, y, depth) in pixels of the crop, then how sure it is of a face, 0..1.
+    LANDMARKS: 106 points (x, y) in pixels of the crop.
+    AGE: years.
+    GENDER: how likely female, 0..1.
+    AGE_AND_GENDER: years, then how likely female.
+    EMOTION: how likely each emotion is, in the order of `pipelines.attributes.Emotion`.
+    GLASSES, MASK: how likely the face wears it, 0..1.
+    """
+
+    MESH = "mesh"
+    LANDMARKS = "landmarks"
+    AGE = "age"
+    GENDER = "gender"
+    AGE_AND_GENDER = "age_and_gender"
+    EMOTION = "emotion"
+    GLASSES = "glasses"
+    MASK = "mask"
+
+
+@dataclass(frozen=True, slots=True)
+class CropSpec:
+    """What a network of crops is, for those who draw its crops and read its answers.
+
+    Attributes:
+        name: of the network.
+        reading: what its rows mean.
+        crops: what it looks at; answers to several crops of one face are averaged. All have one size.
+    """
+
+    name: str
+    reading: Reading
+    crops: tuple[CropRecipe, ...]
+
+
+class CropNetwork(Protocol):
+    """A network that answers crops here and now, on the calling thread."""
+
+    @property
+    def spec(self) -> CropSpec:
+        """Tell what the network is."""
+
+    @property
+    def max_batch(self) -> int:
+        """Tell how many crops may run together; 1 where batching is not proven."""
+
+    def answer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return a row for each crop: uint8 BGR [N, height, width, 3], any number of them."""
+
+
+class CropNetworks(Protocol):
+    """Networks of crops wherever they run: on this process's lane, or in a pool of replicas."""
+
+    @property
+    def specs(self) -> tuple[CropSpec, ...]:
+        """List the loaded networks; of two that read the same the first is asked."""
+
+    async def answer(self, crops: Mapping[str, NDArray[np.uint8]]) -> Mapping[str, NDArray[np.float32]]:
+        """Return each named network's rows for its crops."""
+
+
+class AttributeReader(Protocol):
+    """Finds out what faces show; it runs where the pixels are, and only crops leave that place."""
+
+    def check(self, wanted: Collection[Attribute]) -> None:
+        """Refuse attributes that cannot be read here, before anything is done."""
+
+    async def read(
+        self, pixels: NDArray[np.uint8], faces: Faces, wanted: Collection[Attribute]
+    ) -> tuple[FaceAttributes, ...]:
+        """Return what each face shows, no more than was asked for: uint8 BGR [H, W, 3]."""
 
 
 class Lane(Protocol):

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pipelines.attributes import Attribute, FaceAttributes
     from pipelines.faces import Faces
 
 
@@ -29,12 +30,16 @@ class ImageFormat(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class DetectOptions:
-    """How to look for faces; `model` None means the default detector, `max_faces` 0 no limit."""
+    """How to look for faces, and what to tell of each.
+
+    `model` None means the default detector, `max_faces` 0 no limit.
+    """
 
     confidence: float = 0.5
     nms_threshold: float = 0.4
     max_faces: int = 0
     model: str | None = None
+    attributes: frozenset[Attribute] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +87,15 @@ class Profile:
     det_size: tuple[int, int]
     mask_ms: float | None = None
     encode_ms: float | None = None
+    attributes_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """The faces of one picture, best first, in pixels of the upright picture."""
+    """The faces of one picture, best first, in pixels of the upright picture.
+
+    `attributes` has one entry for each face, or is None where none were asked for.
+    """
 
     image: ImageInfo
     faces: Faces
@@ -94,6 +103,7 @@ class Detection:
     input_size: tuple[int, int]
     options: DetectOptions
     profile: Profile
+    attributes: tuple[FaceAttributes, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
