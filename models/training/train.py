@@ -57,6 +57,9 @@ class Recipe:
 
 def train(samples: Samples, recipe: Recipe) -> nn.Sequential:
     """Return a network trained on these faces; the labels weigh the same, however many each has."""
+    if len(samples) < _BATCH or set(samples.labels.tolist()) != {0, 1}:
+        message = f"at least {_BATCH} faces are needed to learn from, some with either label"
+        raise ValueError(message)
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
     trained = network().to(memory_format=torch.channels_last)
