@@ -55,6 +55,9 @@ def _job(
     options = asdict(detection.options)
     if masking is not None:
         options |= {**asdict(masking.options), **asdict(masking.encode)}
+    options = {
+        name: sorted(value) if isinstance(value, frozenset) else value for name, value in options.items()
+    }
     return NewJob(
         job_type="detect" if masking is None else "mask",
         options=options,
