@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from cluster.ports import Ports
 
 LONGEST_TEMPORARY = 14
-#: The largest body that any route takes, with room for the form around it.
-EDGE_HEADROOM = 1024 * 1024
+#: What a body may declare beyond the largest picture: the form around it, and as much as the app reads of a
+#: body that it refuses, so that a client which sends before it listens gets to see the answer.
+EDGE_HEADROOM = 64 * 1024 * 1024
 #: A replica that says nothing for this long has lost the request.
 SLOWEST_ANSWER_S = 180
 

@@ -8,7 +8,8 @@ from models.detectors import find_detector, load_detector
 from models.manifest import load_manifest
 from models.session import RuntimeOptions
 from models.store import Store
-from pipelines.analyze_image import ImageAnalyzer
+from pipelines.analyze_image import IN_WORK, ImageAnalyzer
+from pipelines.gate import Gate
 from pipelines.lane import InlineDetector, ThreadLane
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from app.settings import Settings
     from deployments.args import AppArgs
     from pipelines.ports import Detector, DetectorNetwork
+
+#: Pictures in work in one process whose detectors are in pools: each holds its pixels meanwhile.
+FEWEST_FOR_POOL = 8
+MOST_FOR_POOL = 32
 
 
 def open_network(name: str, args: AppArgs, settings: Settings) -> DetectorNetwork:
@@ -60,11 +65,24 @@ def open_analyzer(
     Args:
         args: the service's shape.
         settings: the operator's settings.
-        max_waiting: how many pictures may wait for the lane before more are shed.
+        max_waiting: how many pictures may wait for their turn before more are shed.
         pools: detectors that live elsewhere; None opens every one in this process.
     """
-    lane = ThreadLane(workers=1, max_waiting=max_waiting)
+    lane = ThreadLane(workers=1)
     detectors: Mapping[str, Detector] = pools or {
         name: InlineDetector(open_network(name, args, settings), lane) for name in args.detectors
     }
-    return ImageAnalyzer(detectors, args.detectors[0], lane, small_side=args.small_side, square=args.square)
+    return ImageAnalyzer(
+        detectors,
+        args.detectors[0],
+        lane,
+        small_side=args.small_side,
+        square=args.square,
+        gate=Gate(_in_work(args) if pools else IN_WORK, max_waiting),
+    )
+
+
+def _in_work(args: AppArgs) -> int:
+    """Return how many pictures one process needs in work to keep a pool's batches full."""
+    wanted = 2 * args.detector.max_batch_size * args.detector.max_replicas
+    return min(max(wanted, FEWEST_FOR_POOL), MOST_FOR_POOL)

@@ -2,6 +2,7 @@
 
     bytes -> probe -> decode -> canvases -> detector, twice -> faces of both in source pixels -> NMS
                          '-> pixels kept, where a mask is wanted -> mask -> encode
+                        or attributes are -> crops of faces -> values
 
 Everything up to the canvases is one piece of work on the lane, and so is everything from the mask on. What
 follows the detector takes well under a millisecond and is done on the event loop, unless there is an uncommon
@@ -22,8 +23,9 @@ from pipelines.boxes import best, suppress
 from pipelines.canvas import CanvasPool, Fit, fit, lay
 from pipelines.decode import decode_picture, reduction_for
 from pipelines.encode import encode_picture
-from pipelines.errors import InvalidOption
+from pipelines.errors import DependencyDown, InvalidOption
 from pipelines.faces import Faces
+from pipelines.gate import Gate
 from pipelines.masking import mask_faces
 from pipelines.probe import probe_picture
 from pipelines.results import Detection, ImageInfo, MaskedImage, Profile
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pipelines.ports import Detector, DetectorSpec, Lane, Proposals
+    from pipelines.ports import AttributeReader, Detector, DetectorSpec, Lane, Proposals
     from pipelines.results import DetectOptions, EncodeOptions, MaskOptions
 
 #: The longer side of the second, small canvas, on which a face that fills the picture has the size that
@@ -42,6 +44,9 @@ SMALL_SIDE = 128
 #: A face of the small canvas counts if its shorter side covers this share of the picture's shorter side:
 #: smaller ones are better seen on the large canvas, and there are false ones among them.
 SMALL_SHARE = 0.4
+#: Pictures in work where one thread does everything: one on it, and what it does next.
+IN_WORK = 3
+MAX_WAITING = 256
 #: Candidates that are sorted out on the event loop; more, as at a confidence of 0, would hold it up.
 _FEW_CANDIDATES = 200
 #: Candidates that are looked at, the best ones; a confidence of 0 makes a candidate of every anchor.
@@ -71,6 +76,8 @@ class ImageAnalyzer:
         lane: where pixels are worked on.
         small_side: the longer side of the second canvas; 0 looks at the large canvas alone.
         square: feed the detector its whole input square, as others do, instead of the picture's rectangle.
+        gate: how many pictures are unpacked at once and how many may wait to be.
+        reader: tells what faces show; None where nothing is to be told.
     """
 
     def __init__(
@@ -81,12 +88,16 @@ class ImageAnalyzer:
         *,
         small_side: int = SMALL_SIDE,
         square: bool = False,
+        gate: Gate | None = None,
+        reader: AttributeReader | None = None,
     ) -> None:
+        self._gate = gate or Gate(IN_WORK, MAX_WAITING)
         self._detectors = {default: detectors[default], **detectors}
         self._default = default
         self._lane = lane
         self._small_side = small_side
         self._square = square
+        self._reader = reader
         self._canvases = CanvasPool()
 
     @property
@@ -99,14 +110,17 @@ class ImageAnalyzer:
         return True
 
     async def detect(self, data: bytes, options: DetectOptions) -> Detection:
-        """Find the faces in a picture.
+        """Find the faces in a picture, and what each of them shows where that is asked for.
 
         Raises:
             CallerError: the picture or an option cannot be used.
             Unavailable: the picture may be sent again later.
         """
-        detection, _pixels = await self._detect(data, options, keep_pixels=False)
-        return detection
+        reader = self._reader_for(options)
+        async with self._gate:
+            # Whole pixels: a decode that is enough to find a face is too coarse to look at it.
+            detection, pixels = await self._detect(data, options, keep_pixels=reader is not None)
+            return detection if reader is None else await _read(reader, detection, pixels)
 
     async def mask(
         self, data: bytes, options: DetectOptions, mask: MaskOptions, encode: EncodeOptions
@@ -118,10 +132,11 @@ class ImageAnalyzer:
             Unavailable: the picture may be sent again later.
         """
         check_mask_options(mask, encode)
-        start = perf_counter()
-        detection, pixels = await self._detect(data, options, keep_pixels=True)
-        assert pixels is not None  # noqa: S101 - narrows the type: they were asked for
-        return await self._lane.run(_finish_mask, detection, pixels, mask, encode, start)
+        async with self._gate:
+            start = perf_counter()
+            detection, pixels = await self._detect(data, options, keep_pixels=True)
+            assert pixels is not None  # noqa: S101 - narrows the type: they were asked for
+            return await self._lane.run(_finish_mask, detection, pixels, mask, encode, start)
 
     async def _detect(
         self, data: bytes, options: DetectOptions, *, keep_pixels: bool
@@ -135,6 +150,16 @@ class ImageAnalyzer:
         finish = partial(_detection, prepared, proposals, options, detector.spec, start)
         many = sum(len(proposal.faces) for proposal in proposals) > _FEW_CANDIDATES
         return (await self._lane.run(finish) if many else finish()), prepared.pixels
+
+    def _reader_for(self, options: DetectOptions) -> AttributeReader | None:
+        """Return who reads the faces, None where nothing of them is asked for."""
+        if not options.attributes:
+            return None
+        if self._reader is None:
+            message = "this service has no networks that read faces"
+            raise DependencyDown(message)
+        self._reader.check(options.attributes)
+        return self._reader
 
     def _detector(self, name: str | None) -> Detector:
         detector = self._detectors.get(name or self._default)
@@ -210,6 +235,18 @@ def _detection(
         det_size=prepared.fits[0].canvas,
     )
     return Detection(prepared.image, faces, spec.name, spec.input_size, options, profile)
+
+
+async def _read(
+    reader: AttributeReader, detection: Detection, pixels: NDArray[np.uint8] | None
+) -> Detection:
+    assert pixels is not None  # noqa: S101 - narrows the type: they were asked for
+    begin = perf_counter()
+    attributes = await reader.read(pixels, detection.faces, detection.options.attributes)
+    took_ms = (perf_counter() - begin) * 1e3
+    profile = detection.profile
+    times = replace(profile, attributes_ms=took_ms, total_ms=profile.total_ms + took_ms)
+    return replace(detection, attributes=attributes, profile=times)
 
 
 def _filling(faces: Faces, image: ImageInfo) -> Faces:
