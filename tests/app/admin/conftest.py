@@ -1,0 +1,87 @@
+"""A service that keeps what it answers, on either pair of database and storage, and those who look at it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from pydantic import SecretStr
+
+from app.api import create_app
+from app.services import Services, open_services
+from app.settings import Settings
+from tests.app.conftest import client_of
+from tests.servers import ACCESS_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    import httpx
+
+    from tests.fakes.engine import FakeEngine
+    from tests.servers import Postgres, S3Server
+
+PASSWORD = "correct horse battery staple"  # noqa: S105 - of a test
+BASIC = ("admin", PASSWORD)
+ADMIN = "/api/v1/admin"
+PICTURE = {"image": ("photo.jpg", b"the bytes of a picture", "image/jpeg")}
+
+
+def embedded(home: Path, key: str, **others: object) -> Settings:
+    """Return settings of a service with all its parts in a folder."""
+    values = {"home": home, "bootstrap_key": SecretStr(key), "admin_password": SecretStr(PASSWORD)}
+    return Settings.model_validate(values | others)
+
+
+@pytest.fixture(params=["sqlite+folder", "postgresql+s3"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path, key: str) -> Settings:
+    """Return settings of an empty service; each test runs on both pairs."""
+    if request.param == "sqlite+folder":
+        return embedded(tmp_path, key)
+    postgres: Postgres = request.getfixturevalue("postgres")
+    s3_server: S3Server = request.getfixturevalue("s3_server")
+    return embedded(
+        tmp_path,
+        key,
+        database_url=SecretStr(postgres.new_database()),
+        s3_bucket=s3_server.new_bucket(),
+        s3_endpoint=s3_server.endpoint,
+        s3_access_key_id=ACCESS_KEY,
+        s3_secret_access_key=SecretStr(ACCESS_KEY),
+    )
+
+
+@pytest.fixture
+async def services(engine: FakeEngine, settings: Settings) -> AsyncIterator[Services]:
+    """Return a service over the fake engine."""
+    async with open_services(settings, engine) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def admin(services: Services) -> AsyncIterator[httpx.AsyncClient]:
+    """Return a client that sends the administrator's name and password."""
+    async with client_of(create_app(services)) as made:
+        made.auth = BASIC
+        yield made
+
+
+@pytest.fixture
+async def stranger(services: Services) -> AsyncIterator[httpx.AsyncClient]:
+    """Return a client that has nothing."""
+    async with client_of(create_app(services)) as made:
+        yield made
+
+
+@pytest.fixture
+async def browser(services: Services) -> AsyncIterator[httpx.AsyncClient]:
+    """Return a client that has logged in."""
+    async with client_of(create_app(services)) as made:
+        await log_in(made)
+        yield made
+
+
+async def log_in(client: httpx.AsyncClient, password: str = PASSWORD) -> httpx.Response:
+    """Log a client in; its cookie stays with it."""
+    return await client.post(f"{ADMIN}/auth/login", json={"username": "admin", "password": password})
