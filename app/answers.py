@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import numpy as np
 
+from app.attributes import attributes_answer
 from app.logs import log_bug
 from pipelines.faces import POINT_NAMES
 
@@ -107,6 +108,9 @@ def _detections(detection: Detection) -> list[dict[str, Any]]:
                 },
             }
         )
+    if detection.attributes is not None:
+        for face, told in zip(found, detection.attributes, strict=True):
+            face["attributes"] = attributes_answer(told, detection.options.attributes)
     return found
 
 
@@ -131,7 +135,7 @@ def _profiling(
     detection: Detection, profile: Profile, total_ms: float, output_bytes: int | None
 ) -> dict[str, Any]:
     image = detection.image
-    return {
+    times = {
         "decode_ms": round(profile.decode_ms, MS_DIGITS),
         "preprocess_ms": round(profile.preprocess_ms, MS_DIGITS),
         "blob_ms": round(profile.blob_ms, MS_DIGITS),
@@ -152,6 +156,9 @@ def _profiling(
         "input_pixels": image.width * image.height,
         "model_name": detection.model,
     }
+    if profile.attributes_ms is not None:
+        times["attributes_ms"] = round(profile.attributes_ms, MS_DIGITS)
+    return times
 
 
 def _ms(value: float | None) -> float | None:

@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from app.answers import add_storage, detect_answer, health_answer
+from app.attributes import AttributeNames, wanted_attributes
 from app.auth import caller_of, key_check
 from app.keeping import Masking, keep
 from app.limiting import request_limit
@@ -88,14 +89,17 @@ def door_one(services: Services) -> APIRouter:
         nms_threshold: Nms = 0.4,
         max_faces: MaxFaces = 0,
         model: Model = None,
+        attributes: AttributeNames = None,
     ) -> Response:
-        """Find the faces in a picture.
+        """Find the faces in a picture, and tell of each what is asked for.
 
         For instance:
 
             curl -H "X-API-Key: $KEY" -F "image=@photo.jpg" "$URL/api/v1/detect?confidence=0.6&max_faces=5"
+            curl -H "X-API-Key: $KEY" -F "image=@photo.jpg" "$URL/api/v1/detect?attributes=age,landmarks"
         """
-        options = DetectOptions(confidence, nms_threshold, max_faces, known_model(services, model))
+        wanted = wanted_attributes(attributes, settings.attributes_disabled)
+        options = DetectOptions(confidence, nms_threshold, max_faces, known_model(services, model), wanted)
         data = await read_picture(services, request)
         started = time.perf_counter()
         detection = await engine.detect(data, options)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipelines.attributes import Emotion, Gender  # noqa: TC001 - pydantic reads the fields' types
+
 
 class Shape(BaseModel):
     """Fields that are not named here are a mistake."""
@@ -83,8 +85,31 @@ class Relative(Shape):
     height: float = Field(ge=0, le=1)
 
 
+class PoseShape(Shape):
+    """How the head is turned, in degrees: right, up and clockwise are positive, as the picture is seen."""
+
+    yaw: float = Field(ge=-180, le=180)
+    pitch: float = Field(ge=-90, le=90)
+    roll: float = Field(ge=-180, le=180)
+
+
+class AttributesShape(Shape):
+    """What was asked for of the face; null where it could not be told, and gender left out if unsure."""
+
+    age: int | None = Field(default=None, ge=0, le=100)
+    gender: Gender | None = None
+    emotion: Emotion | None = None
+    pose: PoseShape | None = None
+    glasses: bool | None = None
+    mask: bool | None = None
+    quality: float | None = Field(default=None, ge=0, le=1)
+    landmarks: list[tuple[float, float]] | None = Field(
+        default=None, min_length=106, max_length=106, description="106 points (x, y), 2d106 layout."
+    )
+
+
 class Face(Shape):
-    """One face."""
+    """One face; `attributes` is there if they were asked for."""
 
     index: int
     bbox: Box
@@ -94,6 +119,7 @@ class Face(Shape):
     area: float
     center: Point
     relative: Relative
+    attributes: AttributesShape | None = None
 
 
 class Summary(Shape):
@@ -140,6 +166,7 @@ class Profiling(Shape):
     output_bytes: int | None
     input_pixels: int
     model_name: str
+    attributes_ms: float | None = None
 
 
 class DetectResponse(Shape):

@@ -18,6 +18,7 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.limits import NO_LIMIT, parse_limit
+from pipelines.attributes import Attribute  # noqa: TC001 - pydantic reads the fields' types
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -129,6 +130,9 @@ class Settings(BaseSettings):
     upload_timeout_s: float = Field(
         default=60.0, gt=0, description="Time that a request's body may take to arrive."
     )
+    attributes_disabled: Annotated[tuple[Attribute, ...], NoDecode] = Field(
+        default=(), description="Attributes of faces that nobody may ask for, separated by commas."
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Origins whose pages may call the API, separated by commas; none by default."
     )
@@ -168,7 +172,7 @@ class Settings(BaseSettings):
         """Tell whether pictures and results are kept."""
         return self.database_enabled and self.storage_enabled
 
-    @field_validator("cors_origins", "trusted_proxies", mode="before")
+    @field_validator("attributes_disabled", "cors_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):

@@ -10,6 +10,7 @@ from ray.serve import Application
 from ray.serve.schema import LoggingConfig
 
 from deployments.args import AppArgs, ReplicaArgs, with_gpu_share
+from deployments.attribute_pool import AttributePool
 from deployments.detector_pool import DetectorPool
 from deployments.image_stage import ImageStage
 from deployments.ingress import Ingress
@@ -36,6 +37,9 @@ def build(args: AppArgs) -> Application:
             ).bind(name, args)
             for name in args.detectors
         }
+    if placement.attributes == "pool":
+        limits = _shedding(args.attributes)
+        pools["attributes"] = _deployment(AttributePool, "attributes", args.attributes, limits).bind(args)
     held = {"max_ongoing_requests": args.ingress.max_waiting + BESIDES_WAITING}
     ingress = _deployment(serve.ingress()(Ingress), "ingress", args.ingress, held)
     if placement.decode == "stage":
@@ -47,14 +51,16 @@ def build(args: AppArgs) -> Application:
 
 
 def _with_gpu_shares(args: AppArgs) -> AppArgs:
-    inline = args.placement.detector == "inline"
-    in_stage = inline and args.placement.decode == "stage"
-    in_ingress = inline and args.placement.decode == "ingress"
+    placement = args.placement
+    inline = "inline" in {placement.detector, placement.attributes}
+    in_stage = inline and placement.decode == "stage"
+    in_ingress = inline and placement.decode == "ingress"
     return args.model_copy(
         update={
             "ingress": with_gpu_share(args.ingress, runs_networks=in_ingress),
             "stage": with_gpu_share(args.stage, runs_networks=in_stage),
-            "detector": with_gpu_share(args.detector, runs_networks=not inline),
+            "detector": with_gpu_share(args.detector, runs_networks=placement.detector == "pool"),
+            "attributes": with_gpu_share(args.attributes, runs_networks=placement.attributes == "pool"),
         }
     )
 

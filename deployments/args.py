@@ -35,28 +35,33 @@ class ReplicaArgs(_Args):
 
 
 class DetectorArgs(ReplicaArgs):
-    """The detector pool; the batch sizes matter only there, inline detectors see one picture at a time."""
+    """A pool of networks; the batch sizes matter only there, inline networks see one picture at a time."""
 
-    max_batch_size: int = Field(default=1, ge=1, description="Canvases that run together; 1 on a CPU.")
+    max_batch_size: int = Field(
+        default=1, ge=1, description="Pictures whose canvases or crops run together; 1 on a CPU."
+    )
     batch_wait_timeout_s: float = Field(default=0.0, ge=0, description="How long a batch waits to fill.")
 
 
 class Placement(_Args):
-    """Where the two stages of a picture live; `auto` picks by whether the cluster has GPUs.
+    """Where the stages of a picture live; `auto` picks by whether the cluster has GPUs.
 
     Attributes:
         decode: `ingress` decodes in the replica that took the request, `stage` in replicas of its own.
         detector: `inline` runs the network where pictures are decoded, `pool` in replicas of its own.
+        attributes: the same for the networks that tell what faces show.
     """
 
     decode: Literal["auto", "ingress", "stage"] = "auto"
     detector: Literal["auto", "inline", "pool"] = "auto"
+    attributes: Literal["auto", "inline", "pool"] = "auto"
 
     def resolved(self, *, has_gpu: bool) -> Placement:
         """Return the placement with every `auto` decided."""
         decode = self.decode if self.decode != "auto" else ("stage" if has_gpu else "ingress")
         detector = self.detector if self.detector != "auto" else ("pool" if has_gpu else "inline")
-        return Placement(decode=decode, detector=detector)
+        attributes = self.attributes if self.attributes != "auto" else ("pool" if has_gpu else "inline")
+        return Placement(decode=decode, detector=detector, attributes=attributes)
 
 
 def with_gpu_share(replicas: ReplicaArgs, *, runs_networks: bool) -> ReplicaArgs:
@@ -85,7 +90,12 @@ class AppArgs(_Args):
     square: bool = Field(
         default=False, description="Feed the whole input square instead of the picture's rectangle."
     )
+    attribute_networks: tuple[str, ...] = Field(
+        default=("facemesh", "age", "gender", "emotion", "glasses", "mask"),
+        description="Networks that tell what faces show; of two that tell the same the first is asked.",
+    )
     placement: Placement = Placement()
     ingress: ReplicaArgs = ReplicaArgs()
     stage: ReplicaArgs = ReplicaArgs()
     detector: DetectorArgs = DetectorArgs()
+    attributes: DetectorArgs = DetectorArgs()

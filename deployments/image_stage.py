@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from app.logs import configure_logging
 from app.settings import load_settings
+from deployments.crop_handles import PoolCropNetworks
 from deployments.handles import Parcel, open_pools, pack, unpack
 from deployments.networks import open_analyzer
 
@@ -16,16 +18,19 @@ if TYPE_CHECKING:
 
 
 class ImageStage:
-    """Answers pictures for the ingress, with detectors inline or in the pools it is given."""
+    """Answers pictures for the ingress, with networks inline or in the pools it is given."""
 
     async def __init__(  # type: ignore[misc]  # Serve awaits it: the pools are asked what they are
         self,
         args: AppArgs,
-        **pools: Any,  # noqa: ANN401 - handles have no types
+        attributes: Any = None,  # noqa: ANN401 - handles have no types
+        **pools: Any,  # noqa: ANN401 - as above
     ) -> None:
+        configure_logging()
         settings = load_settings()
         detectors = await open_pools(pools) if pools else None
-        self._analyzer = open_analyzer(args, settings, args.stage.max_waiting, detectors)
+        crops = await PoolCropNetworks.open(attributes) if attributes is not None else None
+        self._analyzer = open_analyzer(args, settings, args.stage.max_waiting, detectors, crops)
 
     async def specs(self) -> tuple[DetectorSpec, ...]:
         """List the loaded detectors, the default one first."""

@@ -6,8 +6,10 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from app.api import create_app
+from app.logs import configure_logging
 from app.services import open_services
 from app.settings import load_settings
+from deployments.crop_handles import PoolCropNetworks
 from deployments.handles import StageEngine, open_pools
 from deployments.networks import open_analyzer
 
@@ -24,6 +26,7 @@ class Ingress:
     Args:
         args: the service's shape.
         stage: the decode stage, where it has replicas of its own.
+        attributes: the attribute pool, where pictures are decoded here.
         pools: detector pools by network name, where pictures are decoded here.
     """
 
@@ -31,15 +34,18 @@ class Ingress:
         self,
         args: AppArgs,
         stage: Any = None,  # noqa: ANN401 - handles have no types
+        attributes: Any = None,  # noqa: ANN401 - as above
         **pools: Any,  # noqa: ANN401 - as above
     ) -> None:
+        configure_logging()
         settings = load_settings()
         engine: ImageEngine
         if stage is not None:
             engine = await StageEngine.open(stage)
         else:
             detectors = await open_pools(pools) if pools else None
-            engine = open_analyzer(args, settings, args.ingress.max_waiting, detectors)
+            crops = await PoolCropNetworks.open(attributes) if attributes is not None else None
+            engine = open_analyzer(args, settings, args.ingress.max_waiting, detectors, crops)
 
         self._closing = AsyncExitStack()
         self._services = await self._closing.enter_async_context(

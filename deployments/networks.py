@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
+from models.attribute_networks import load_attribute_network
 from models.detectors import find_detector, load_detector
+from models.errors import WeightsMissing
 from models.manifest import load_manifest
 from models.session import RuntimeOptions
 from models.store import Store
 from pipelines.analyze_image import IN_WORK, ImageAnalyzer
 from pipelines.gate import Gate
 from pipelines.lane import InlineDetector, ThreadLane
+from pipelines.read_attributes import FaceReader, InlineCropNetworks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from app.settings import Settings
     from deployments.args import AppArgs
-    from pipelines.ports import Detector, DetectorNetwork
+    from pipelines.ports import CropNetwork, CropNetworks, Detector, DetectorNetwork
 
 #: Pictures in work in one process whose detectors are in pools: each holds its pixels meanwhile.
 FEWEST_FOR_POOL = 8
 MOST_FOR_POOL = 32
+
+log = logging.getLogger(__name__)
 
 
 def open_network(name: str, args: AppArgs, settings: Settings) -> DetectorNetwork:
@@ -32,14 +38,39 @@ def open_network(name: str, args: AppArgs, settings: Settings) -> DetectorNetwor
     """
     network, variant = find_detector(load_manifest(), name)
     path = Store(settings.home / "models", settings.models_dir).path(network, variant)
+    return load_detector(network, path, _runtime(args, settings), variant)
+
+
+def open_attribute_networks(args: AppArgs, settings: Settings) -> list[CropNetwork]:
+    """Return the networks that tell what faces show, warmed up on this process's device.
+
+    One whose weights are not installed is left out: faces are found without it, and who asks for what it
+    tells is told which command installs it.
+
+    Raises:
+        DependencyDown: the device that was asked for does not work.
+    """
+    manifest, store = load_manifest(), Store(settings.home / "models", settings.models_dir)
+    found = []
+    for name in args.attribute_networks:
+        network = manifest[name]
+        try:
+            path = store.path(network)
+        except WeightsMissing as missing:
+            log.warning("attributes: %s", missing)
+            continue
+        found.append(load_attribute_network(network, path, _runtime(args, settings)))
+    return found
+
+
+def _runtime(args: AppArgs, settings: Settings) -> RuntimeOptions:
     limit = args.gpu_mem_limit_mb
-    options = RuntimeOptions(
+    return RuntimeOptions(
         device=args.device,
         threads=args.threads,
         gpu_mem_limit=None if limit is None else limit * 1024 * 1024,
         cache_dir=settings.home / "cache",
     )
-    return load_detector(network, path, options, variant)
 
 
 def check_networks(args: AppArgs, settings: Settings) -> None:
@@ -58,7 +89,11 @@ def check_networks(args: AppArgs, settings: Settings) -> None:
 
 
 def open_analyzer(
-    args: AppArgs, settings: Settings, max_waiting: int, pools: Mapping[str, Detector] | None = None
+    args: AppArgs,
+    settings: Settings,
+    max_waiting: int,
+    pools: Mapping[str, Detector] | None = None,
+    attributes: CropNetworks | None = None,
 ) -> ImageAnalyzer:
     """Return the analyzer of this process, with one lane as wide as its threads.
 
@@ -67,11 +102,14 @@ def open_analyzer(
         settings: the operator's settings.
         max_waiting: how many pictures may wait for their turn before more are shed.
         pools: detectors that live elsewhere; None opens every one in this process.
+        attributes: networks for attributes that live elsewhere; None opens them in this process.
     """
     lane = ThreadLane(workers=1)
     detectors: Mapping[str, Detector] = pools or {
         name: InlineDetector(open_network(name, args, settings), lane) for name in args.detectors
     }
+    if attributes is None:
+        attributes = InlineCropNetworks(open_attribute_networks(args, settings), lane)
     return ImageAnalyzer(
         detectors,
         args.detectors[0],
@@ -79,6 +117,7 @@ def open_analyzer(
         small_side=args.small_side,
         square=args.square,
         gate=Gate(_in_work(args) if pools else IN_WORK, max_waiting),
+        reader=FaceReader(attributes, lane, settings.attributes_disabled),
     )
 
 

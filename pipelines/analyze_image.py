@@ -237,9 +237,7 @@ def _detection(
     return Detection(prepared.image, faces, spec.name, spec.input_size, options, profile)
 
 
-async def _read(
-    reader: AttributeReader, detection: Detection, pixels: NDArray[np.uint8] | None
-) -> Detection:
+async def _read(reader: AttributeReader, detection: Detection, pixels: NDArray[np.uint8] | None) -> Detection:
     assert pixels is not None  # noqa: S101 - narrows the type: they were asked for
     begin = perf_counter()
     attributes = await reader.read(pixels, detection.faces, detection.options.attributes)

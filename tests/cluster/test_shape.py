@@ -45,8 +45,10 @@ def test_the_shipped_shape_is_valid_to_serve() -> None:
 def test_the_shipped_arguments_are_known_and_complete() -> None:
     """Every argument in the file is one that the service has, and none needs a GPU."""
     args = AppArgs.model_validate(yaml.safe_load(CONFIG.read_text())["applications"][0]["args"])
-    assert args.placement.resolved(has_gpu=False) == Placement(decode="ingress", detector="inline")
-    assert args.placement.resolved(has_gpu=True) == Placement(decode="stage", detector="pool")
+    here = Placement(decode="ingress", detector="inline", attributes="inline")
+    assert args.placement.resolved(has_gpu=False) == here
+    spread = Placement(decode="stage", detector="pool", attributes="pool")
+    assert args.placement.resolved(has_gpu=True) == spread
     assert args.ingress.min_replicas >= 1
 
 

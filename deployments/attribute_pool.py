@@ -1,0 +1,47 @@
+"""A replica of the attribute pool: crops of many requests in, batches through each network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ray import serve
+
+from app.settings import load_settings
+from deployments.crop_handles import CropParcel, unpack_crops
+from deployments.networks import open_attribute_networks
+from pipelines.lane import ThreadLane
+from pipelines.read_attributes import answer_grouped
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from deployments.args import AppArgs
+    from pipelines.ports import CropSpec
+
+    Arrays = dict[str, NDArray[np.uint8]]
+    Rows = dict[str, NDArray[np.float32]]
+
+
+class AttributePool:
+    """Runs the networks that tell what faces show; ready once each has been warmed up."""
+
+    def __init__(self, args: AppArgs) -> None:
+        networks = open_attribute_networks(args, load_settings())
+        self._networks = {network.spec.name: network for network in networks}
+        self._lane = ThreadLane(workers=1, max_waiting=args.attributes.max_waiting)
+        batcher: Any = self._batched
+        batcher.set_max_batch_size(args.attributes.max_batch_size)
+        batcher.set_batch_wait_timeout_s(args.attributes.batch_wait_timeout_s)
+
+    def specs(self) -> tuple[CropSpec, ...]:
+        """List the loaded networks."""
+        return tuple(network.spec for network in self._networks.values())
+
+    async def answer(self, parcel: CropParcel) -> Rows:
+        """Return each named network's rows for its crops."""
+        return await self._batched(await unpack_crops(parcel))
+
+    @serve.batch
+    async def _batched(self, asked: list[Arrays]) -> list[Rows]:
+        return await self._lane.run(answer_grouped, self._networks, asked)
