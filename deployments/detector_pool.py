@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray import serve
 
+from app.logs import configure_logging
 from app.settings import load_settings
 from deployments.networks import open_network
 from pipelines.batching import propose_grouped
@@ -23,6 +24,7 @@ class DetectorPool:
     """Runs one network; ready once it has been warmed up."""
 
     def __init__(self, name: str, args: AppArgs) -> None:
+        configure_logging()
         self._network = open_network(name, args, load_settings())
         self._lane = ThreadLane(workers=1, max_waiting=args.detector.max_waiting)
         batcher: Any = self._batched
