@@ -1,0 +1,1 @@
+"""How media comes from wherever callers keep it into a scratch file of this machine."""
