@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Security
-from fastapi.security import APIKeyCookie, HTTPBasic
+from fastapi.security import APIKeyCookie
+from fastapi.security.http import HTTPBase
 
 from app.admin.access import COOKIE, AdminAccess
 from app.admin.audit_routes import audit_routes
@@ -29,7 +30,12 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 }
 # For the documentation alone: what they find is looked at in `AdminAccess`.
 _COOKIE = APIKeyCookie(name=COOKIE, auto_error=False, description="A session.")
-_BASIC = HTTPBasic(auto_error=False, description="Name and password with each request.")
+_BASIC = HTTPBase(
+    scheme="basic",
+    scheme_name="HTTPBasic",
+    auto_error=False,
+    description="Name and password with each request.",
+)
 
 
 def admin_api(services: Services) -> APIRouter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    import httpx
-
     from tests.fakes.engine import FakeEngine
     from tests.servers import Postgres, S3Server
 
 PASSWORD = "correct horse battery staple"  # noqa: S105 - of a test
 BASIC = ("admin", PASSWORD)
+#: For requests without the password that a client otherwise sends.
+NO_AUTH = httpx.Auth()
 ADMIN = "/api/v1/admin"
 PICTURE = {"image": ("photo.jpg", b"the bytes of a picture", "image/jpeg")}
 

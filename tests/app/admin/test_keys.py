@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from app.admin.schemas import ApiKeyCreatedResponse, ApiKeyResponse, PaginatedResponse
 from app.api import create_app
 from app.services import Services, open_services
-from tests.app.admin.conftest import ADMIN, BASIC, PICTURE
+from tests.app.admin.conftest import ADMIN, BASIC, NO_AUTH, PICTURE
 from tests.app.conftest import client_of
 
 if TYPE_CHECKING:
@@ -42,7 +40,7 @@ async def create(admin: httpx.AsyncClient, **values: str) -> dict[str, Any]:
 
 async def knock(client: httpx.AsyncClient, key: str) -> int:
     """Return how door one answers to a key."""
-    answer = await client.post("/api/v1/detect", headers={"X-API-Key": key}, files=PICTURE, auth=None)
+    answer = await client.post("/api/v1/detect", headers={"X-API-Key": key}, files=PICTURE, auth=NO_AUTH)
     return answer.status_code
 
 
@@ -114,49 +112,47 @@ async def test_use_is_counted_and_survives_a_clean_stop(
             assert shown["last_used_at"] is not None
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        "{}",
-        '{"name": ""}',
-        '{"name": "   "}',
-        '{"name": 7}',
-        '{"name": null}',
-        '{"name": "%s"}' % ("x" * 201),
-        '{"name": "a", "is_active": false}',
-        '{"name": "a", "key": "chosen"}',
-        '{"name": "a", "plan": "Free\'; --"}',
-        "[]",
-        '"a"',
-        "{",
-        "",
-    ],
+SENSELESS_KEYS = (
+    "{}",
+    '{"name": ""}',
+    '{"name": "   "}',
+    '{"name": 7}',
+    '{"name": null}',
+    '{"name": "' + "x" * 201 + '"}',
+    '{"name": "a", "is_active": false}',
+    '{"name": "a", "key": "chosen"}',
+    '{"name": "a", "plan": "Free\'; --"}',
+    "[]",
+    '"a"',
+    "{",
+    "",
 )
-async def test_senseless_keys_are_refused(admin: httpx.AsyncClient, body: str) -> None:
+SENSELESS_CHANGES = ('{"is_active": null}', '{"is_active": "no!"}', '{"name": ""}', '{"id": "x"}', "[]")
+NAMES = ("Robert'); DROP TABLE api_keys;--", "日本語 😀", "<script>alert(1)</script>", "%s %00")
+
+
+async def test_senseless_keys_are_refused(admin: httpx.AsyncClient) -> None:
     """What cannot be a key's name is a 422, and no key is made."""
-    answer = await admin.post(KEYS, content=body, headers={"Content-Type": "application/json"})
-    assert answer.status_code == 422
-    assert list(answer.json()) == ["detail"]
+    for body in SENSELESS_KEYS:
+        answer = await admin.post(KEYS, content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 422, body
+        assert list(answer.json()) == ["detail"]
     assert (await admin.get(KEYS)).json()["total"] == 1
 
 
-@pytest.mark.parametrize(
-    "body", ['{"is_active": null}', '{"is_active": "no!"}', '{"name": ""}', '{"id": "x"}']
-)
-async def test_senseless_changes_are_refused(admin: httpx.AsyncClient, body: str) -> None:
+async def test_senseless_changes_are_refused(admin: httpx.AsyncClient) -> None:
     """What a key cannot become is a 422."""
     made = await create(admin)
-    answer = await admin.patch(
-        f"{KEYS}/{made['id']}", content=body, headers={"Content-Type": "application/json"}
-    )
-    assert answer.status_code == 422
+    for body in SENSELESS_CHANGES:
+        answer = await admin.patch(
+            f"{KEYS}/{made['id']}", content=body, headers={"Content-Type": "application/json"}
+        )
+        assert answer.status_code == 422, body
     assert (await admin.get(f"{KEYS}/{made['id']}")).json()["is_active"] is True
 
 
-@pytest.mark.parametrize(
-    "name", ["Robert'); DROP TABLE api_keys;--", "日本語 😀", "<script>alert(1)</script>", "%s"]
-)
-async def test_names_are_kept_as_they_are(admin: httpx.AsyncClient, name: str) -> None:
+async def test_names_are_kept_as_they_are(admin: httpx.AsyncClient) -> None:
     """A name is text, whatever it looks like."""
-    made = await create(admin, name=name)
-    assert (await admin.get(f"{KEYS}/{made['id']}")).json()["name"] == name
+    for name in NAMES:
+        made = await create(admin, name=name)
+        assert (await admin.get(f"{KEYS}/{made['id']}")).json()["name"] == name
