@@ -15,7 +15,7 @@ import time
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import structlog
 
@@ -27,6 +27,8 @@ from app.net.retry_after import read_retry_after
 from app.net.urls import BAD_REDIRECT, BadAddress, follow, read_address
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     import httpcore
 
     from app.intake.port import FetchLimits
@@ -161,7 +163,7 @@ async def _receive(response: httpcore.Response, download: _Download, *, asked: b
 async def _take_body(response: httpcore.Response, download: _Download) -> None:
     scratch, limits = download.scratch, download.limits
     pace = _Pace(limits)
-    async with aclosing(response.aiter_stream()) as pieces:
+    async with aclosing(cast("AsyncGenerator[bytes, None]", response.aiter_stream())) as pieces:
         async for piece in pieces:
             await scratch.add(piece)
             pace.note(len(piece))
@@ -241,4 +243,4 @@ def _wait_s(asked: timedelta | None, backoff_s: float, failures: int) -> float:
     """Return how long to wait: what the server asks for, else longer each time, and never all at once."""
     if asked is not None:
         return asked.total_seconds()
-    return backoff_s * 2 ** max(failures - 1, 0) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+    return backoff_s * 2.0 ** max(failures - 1, 0) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret

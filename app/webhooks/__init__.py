@@ -1,0 +1,1 @@
+"""Telling callers' servers how their tasks ended."""
