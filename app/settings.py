@@ -18,6 +18,7 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.limits import NO_LIMIT, parse_limit
+from app.net.allowing import AllowList
 from pipelines.attributes import Attribute  # noqa: TC001 - pydantic reads the fields' types
 
 if TYPE_CHECKING:
@@ -41,6 +42,12 @@ def _is_readable_limit(value: str) -> str:
         except ValueError as error:
             message = "say it like 300/minute, or off"
             raise ValueError(message) from error
+    return value
+
+
+def _are_openings(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse an entry that opens nothing, at the start and not when somebody misses it."""
+    AllowList.read(value)
     return value
 
 
@@ -130,6 +137,24 @@ class Settings(BaseSettings):
     upload_timeout_s: float = Field(
         default=60.0, gt=0, description="Time that a request's body may take to arrive."
     )
+
+    fetch_allow: Annotated[tuple[str, ...], NoDecode, AfterValidator(_are_openings)] = Field(
+        default=(),
+        description="Hosts and networks of the own site that media may be fetched from and webhooks sent to, "
+        "separated by commas: minio, *.corp.example, 10.1.0.0/16.",
+    )
+    fetch_ca_file: Path | None = Field(
+        default=None, description="PEM file of certificate authorities trusted beside the public ones."
+    )
+    fetch_s3_buckets: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Buckets that callers may name as s3://bucket/key, separated by commas."
+    )
+    fetch_timeout_s: float = Field(
+        default=1800.0, gt=0, description="Time that fetching one file may take, retries included."
+    )
+    fetch_stall_s: float = Field(
+        default=30.0, gt=0, description="Longest silence of a server that a file is fetched from."
+    )
     attributes_disabled: Annotated[tuple[Attribute, ...], NoDecode] = Field(
         default=(), description="Attributes of faces that nobody may ask for, separated by commas."
     )
@@ -172,7 +197,14 @@ class Settings(BaseSettings):
         """Tell whether pictures and results are kept."""
         return self.database_enabled and self.storage_enabled
 
-    @field_validator("attributes_disabled", "cors_origins", "trusted_proxies", mode="before")
+    @field_validator(
+        "attributes_disabled",
+        "cors_origins",
+        "trusted_proxies",
+        "fetch_allow",
+        "fetch_s3_buckets",
+        mode="before",
+    )
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):

@@ -38,8 +38,8 @@ def next_try(
         now: when it failed.
         random: gives a number from 0 to 1.
         retry_after: how long the receiver wants to be left alone at least.
-        give_up_at: the end of the day in which retries are made, kept to against receivers that put deliveries
-            off: the last one is then made at that time.
+        give_up_at: the end of the day in which retries are made, also for receivers that put them off: the
+            last one is then made at that time.
     """
     if attempt_no > RETRIES or (give_up_at is not None and now >= give_up_at):
         return None

@@ -63,8 +63,8 @@ def signature_headers(
     """Return the headers that a delivery is signed with.
 
     While a secret is being rotated there are two. Standard Webhooks has room for a signature with each; the
-    other family has one value, so the secrets take turns: the newest signs the first attempt, the one before it
-    the second. A receiver that knows only one of both accepts at the first or at the second attempt.
+    other family has one value, so the secrets take turns: the newest signs the first attempt, the one before
+    it the second. A receiver that knows only one of both accepts at the first or at the second attempt.
 
     Args:
         event: for example `task.succeeded`.
