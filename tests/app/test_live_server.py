@@ -7,97 +7,40 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import httpx
-import psutil
 import pytest
 
+from tests.app.live import Server, live_server
 from tests.app.test_door_one import PICTURE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 KEY = "the-key-of-this-test"
 LIMIT = 2_000_000
 UPLOAD_TIMEOUT_S = 1.5
-ROOT = Path(__file__).parents[2]
 HEAD = f"POST /api/v1/detect HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\n"
 FORM = "Content-Type: multipart/form-data; boundary=B\r\n"
 BODY = b'--B\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\npicture\r\n--B--\r\n'
 
 
-@dataclass
-class Server:
-    """The service as a process."""
-
-    port: int
-    process: subprocess.Popen[bytes]
-    output: Path
-
-    @property
-    def url(self) -> str:
-        """Return where it answers."""
-        return f"http://127.0.0.1:{self.port}"
-
-    def memory(self) -> int:
-        """Return how many bytes it occupies."""
-        size: int = psutil.Process(self.process.pid).memory_info().rss
-        return size
-
-    def lines(self) -> list[dict[str, object]]:
-        """Return what it logged so far."""
-        return [json.loads(line) for line in self.output.read_text().splitlines()]
-
-    @contextmanager
-    def connection(self) -> Iterator[socket.socket]:
-        """Open a bare connection."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as opened:
-            yield opened
-
-    def is_well(self) -> bool:
-        """Tell whether it goes on answering."""
-        return httpx.get(f"{self.url}/health").status_code == 200 and self.process.poll() is None
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Start the service over the fake engine, and end it afterwards."""
-    home = tmp_path_factory.mktemp("home")
-    environment = {
-        **os.environ,
-        "FACE_API_HOME": str(home),
+    variables = {
         "FACE_API_BOOTSTRAP_KEY": KEY,
         "FACE_API_ADMIN_PASSWORD": "correct horse",
         "FACE_API_DETECT_RATE_LIMIT": "off",
         "FACE_API_MAX_IMAGE_BYTES": str(LIMIT),
         "FACE_API_UPLOAD_TIMEOUT_S": str(UPLOAD_TIMEOUT_S),
     }
-    output = home / "output"
-    with socket.socket() as listener, output.open("wb") as sink:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(64)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.fakes.server", str(listener.fileno())],
-            cwd=ROOT,
-            env=environment,
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-            pass_fds=[listener.fileno()],
-        )
-        made = Server(listener.getsockname()[1], process, output)
-        try:
-            # The socket listens already: the first request waits until somebody accepts it.
-            httpx.get(f"{made.url}/health", timeout=60)
-            yield made
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
+    with live_server(tmp_path_factory.mktemp("home"), **variables) as started:
+        yield started
 
 
 def read_all(connection: socket.socket) -> bytes:

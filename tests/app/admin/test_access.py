@@ -236,7 +236,7 @@ async def test_our_own_pages_and_plain_clients_may(
 async def test_behind_a_proxy_the_public_address_is_ours(
     engine: FakeEngine, tmp_path: Path, key: str
 ) -> None:
-    """With its public address set, the service knows its pages, its cookies are for https, its links whole."""
+    """With its public address set, the service knows its pages, its cookies are for https."""
     settings = embedded(tmp_path, key, public_url="https://faces.example")
     async with open_services(settings, engine) as services, client_of(create_app(services), key) as client:
         answer = await log_in(client)
