@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PICTURE = {"image": b"a picture"}
 
 
-@pytest.mark.parametrize("key", ["xyl_your_api_key_here", new_secret()])
+@pytest.mark.parametrize("key", ["xyl_your_api_key_here", new_secret()], ids=["given", "made"])
 async def test_without_a_database_one_key_opens_the_door(key: str) -> None:
     """The key that the operator set is let in, whatever its form, and a look-alike is not."""
     keys = OnlyKey(SecretStr(key))
