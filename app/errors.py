@@ -68,6 +68,10 @@ class RateLimited(CallerError):
         return (type(self), (self.message, self.retry_after_s))
 
 
+class Conflict(CallerError):
+    """What is asked for does not go with the state that the thing is in."""
+
+
 class MalformedBody(CallerError):
     """The body is not what its headers say."""
 
@@ -104,6 +108,7 @@ VERDICTS: Mapping[type[BaseException], Verdict] = {
     BodyTooSlow: Verdict(HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_TIMEOUT, "invalid_request"),
     Unauthorized: Verdict(HTTPStatus.UNAUTHORIZED, HTTPStatus.UNAUTHORIZED, "unauthorized"),
     Forbidden: Verdict(HTTPStatus.FORBIDDEN, HTTPStatus.FORBIDDEN, "forbidden"),
+    Conflict: Verdict(HTTPStatus.CONFLICT, HTTPStatus.CONFLICT, "conflict"),
     NotFound: Verdict(HTTPStatus.NOT_FOUND, HTTPStatus.NOT_FOUND, "not_found"),
     RateLimited: Verdict(HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.TOO_MANY_REQUESTS, "rate_limited"),
     NotOffered: Verdict(HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.NOT_IMPLEMENTED, "service_unavailable"),

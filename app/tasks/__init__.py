@@ -1,0 +1,1 @@
+"""Asynchronous tasks: accepted, queued, run, resumed after any death, and told about."""

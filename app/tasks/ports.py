@@ -1,0 +1,75 @@
+"""What a runner needs of the world: media brought here, and somebody who analyses it in chunks.
+
+    MediaPipeline.open(file) -> MediaWork: a plan of chunks
+    MediaWork.analyse(number) -> outcome, bytes that only this pipeline reads; any order, any number of times
+    MediaWork.merging() -> Merging: outcomes in order -> frames, and at the end tracks and the summary
+
+An outcome is a function of the file, the options and the number: that is what makes a resumed task's result
+the same as an undisturbed one's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pipelines.errors import FacefleetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from app.tasks.values import MediaPlan, TaskOptions
+
+
+class WorkerDied(FacefleetError):
+    """The process that analysed a chunk is gone: its machine failed, or the media killed it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What is known once every chunk was added."""
+
+    tracks: Sequence[Mapping[str, Any]]
+    summary: Mapping[str, Any]
+
+
+class Merging(Protocol):
+    """Puts chunks together; called on a thread, and never holds more than one chunk's frames."""
+
+    def add(self, outcome: bytes) -> Iterable[Mapping[str, Any]]:
+        """Take the next chunk in order and return its frames as they are shown."""
+
+    def finish(self) -> Merged:
+        """Return what concerns the whole."""
+
+
+class MediaWork(Protocol):
+    """One file under analysis."""
+
+    @property
+    def plan(self) -> MediaPlan:
+        """Tell what the media is and which chunks it comes to; the same each time."""
+
+    async def analyse(self, number: int) -> bytes:
+        """Return a chunk's outcome.
+
+        Raises:
+            CallerError: the media cannot be used after all.
+            Unavailable: it may be tried again later.
+            WorkerDied: it may be tried again, a few times.
+        """
+
+    def merging(self) -> Merging:
+        """Begin to put the outcomes together."""
+
+
+class MediaPipeline(Protocol):
+    """Analyses one type of media."""
+
+    async def open(self, path: Path, options: TaskOptions) -> MediaWork:
+        """Look at a file.
+
+        Raises:
+            CallerError: it cannot be used.
+        """

@@ -1,0 +1,165 @@
+"""One task from its claim to its end.
+
+    fetch to scratch -> open -> plan -> chunks, some at once, each kept as it is done -> merged in order
+    -> pages of the result -> the end, with who is to be told
+
+Chunks that an earlier runner finished are not done again, as long as the media is the same, byte for byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from app.errors import answer_for
+from app.intake.port import FetchLimits
+from app.logs import log_bug
+from app.tasks.paging import PageFiller
+from app.tasks.patience import patiently
+from app.tasks.ports import WorkerDied
+from app.tasks.queue import FRAMES, MOST_TRIES, POISON, TRACKS, LeaseLost
+from app.tasks.values import TaskFailure, TaskType, task_text
+from pipelines.errors import FacefleetError
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from app.intake.port import MediaSource
+    from app.tasks.paging import Page
+    from app.tasks.ports import MediaPipeline, MediaWork
+    from app.tasks.queue import TaskQueue
+    from app.tasks.scratch import Scratch
+    from app.tasks.values import Claim
+
+MOST_BYTES = {
+    TaskType.IMAGE: 50_000_000,
+    TaskType.GIF: 200_000_000,
+    TaskType.VIDEO: 2_000_000_000,
+}
+CHUNKS_AT_ONCE = 4
+
+log = structlog.get_logger(__name__)
+
+
+class _Poisoned(Exception):
+    """Whoever analyses this media dies of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What running a task takes.
+
+    Attributes:
+        queue: where the task is from.
+        sources: what an owner's addresses are fetched by.
+        pipelines: who analyses which type of media.
+        scratch: where media lies meanwhile.
+        chunks_at_once: how many chunks of one task are analysed side by side.
+    """
+
+    queue: TaskQueue
+    sources: Callable[[uuid.UUID], MediaSource]
+    pipelines: Mapping[TaskType, MediaPipeline]
+    scratch: Scratch
+    chunks_at_once: int = CHUNKS_AT_ONCE
+
+
+async def run_task(shop: Workshop, claim: Claim) -> None:
+    """Do a task to its end, whatever that is.
+
+    Being cancelled leaves the task as it is, and nothing of it on this machine.
+    """
+    try:
+        with shop.scratch.folder() as folder:
+            failure = await _attempt(shop, claim, folder)
+        if failure is not None:
+            await patiently(lambda: shop.queue.fail(claim, failure))
+    except LeaseLost:
+        log.info("task given up: it is another's now, or nobody's", task=task_text(claim.task.id))
+
+
+async def _attempt(shop: Workshop, claim: Claim, folder: Path) -> TaskFailure | None:
+    try:
+        await _analyse(shop, claim, folder)
+    except _Poisoned:
+        return POISON
+    except LeaseLost:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, the task must end
+        if not isinstance(error, FacefleetError):
+            log_bug("task failed", error, task=task_text(claim.task.id))
+        answer = answer_for(error, "/v1/")
+        return TaskFailure(answer.code, answer.message)
+    return None
+
+
+async def _analyse(shop: Workshop, claim: Claim, folder: Path) -> None:
+    task, queue = claim.task, shop.queue
+    limits = FetchLimits(max_bytes=MOST_BYTES[task.type])
+    source = shop.sources(task.owner)
+    fetched = await patiently(lambda: source.fetch(task.media_url, folder / "media", limits))
+    work = await patiently(lambda: shop.pipelines[task.type].open(fetched.path, task.options))
+    stored = await patiently(lambda: queue.put_plan(claim, fetched.sha256, work.plan))
+    todo = [each.chunk.number for each in stored if not each.is_done]
+    await _side_by_side(partial(_do_chunk, shop, claim, work), todo, shop.chunks_at_once)
+    await _merge(shop, claim, work)
+
+
+async def _do_chunk(shop: Workshop, claim: Claim, work: MediaWork, number: int) -> None:
+    while True:
+        try:
+            outcome = await patiently(lambda: work.analyse(number))
+            break
+        except WorkerDied:
+            deaths = await patiently(lambda: shop.queue.count_death(claim, number))
+            log.warning("a worker died", task=task_text(claim.task.id), chunk=number, deaths=deaths)
+            if deaths >= MOST_TRIES:
+                raise _Poisoned from None
+    await patiently(lambda: shop.queue.put_chunk(claim, number, outcome))
+
+
+async def _merge(shop: Workshop, claim: Claim, work: MediaWork) -> None:
+    """Read one chunk after the other, so that no more than one is ever in memory."""
+    queue, merging, filler = shop.queue, work.merging(), PageFiller()
+    done = 0
+    for number in range(len(work.plan.chunks)):
+        outcome = await patiently(partial(queue.outcome, claim, number))
+        pages = await asyncio.to_thread(_filled, filler, merging.add, outcome)
+        if pages:
+            await patiently(partial(queue.put_pages, claim, FRAMES, done, pages))
+            done += len(pages)
+    merged = await asyncio.to_thread(merging.finish)
+    tracks = PageFiller()
+    track_pages = [*tracks.add(merged.tracks), *tracks.rest()]
+    rest = list(filler.rest())
+    last = ((FRAMES, done, rest), (TRACKS, 0, track_pages))
+    await patiently(lambda: queue.succeed(claim, merged.summary, last, work.plan.billed_s))
+
+
+def _filled(
+    filler: PageFiller, add: Callable[[bytes], Iterable[Mapping[str, object]]], outcome: bytes
+) -> list[Page]:
+    return list(filler.add(add(outcome)))
+
+
+async def _side_by_side(work: Callable[[int], Awaitable[None]], numbers: Sequence[int], at_once: int) -> None:
+    """Do all of it, some at once; the first that fails ends the others."""
+    waiting = iter(numbers)
+
+    async def worker() -> None:
+        for number in waiting:
+            await work(number)
+
+    workers = [asyncio.create_task(worker()) for _ in range(min(at_once, len(numbers)))]
+    try:
+        await asyncio.gather(*workers)
+    finally:
+        for each in workers:
+            each.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)

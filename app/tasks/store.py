@@ -1,0 +1,310 @@
+"""Tasks as their owners use them: create, look, list, cancel, delete."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, insert, select
+
+from app.db.ids import first_id_at, new_id
+from app.db.task_tables import IdempotencyRow, TaskChunkRow, TaskPageRow, TaskRow
+from app.db.upsert import insert_for
+from app.errors import Conflict, Forbidden, NotFound
+from app.tasks.answers import created_answer, result_json
+from app.tasks.estimate import estimate_s
+from app.tasks.minutes import add_media, check_minutes
+from app.tasks.paging import unpack
+from app.tasks.queue import FRAMES, TRACKS, end_task, utc_now
+from app.tasks.rows import find_task, select_tasks, stored_options, task_of
+from app.tasks.values import OPEN, Status
+from pipelines.errors import InvalidOption
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from app.db.engine import Database, Reading, Writing
+    from app.plans import Plan
+    from app.tasks.signing import TextSigner
+    from app.tasks.values import NewTask, Task, TaskType
+
+MOST_PER_PAGE = 100
+#: What is answered in one piece; longer results are read on from a cursor.
+INLINE_BYTES = 8 * 1024 * 1024
+IDEMPOTENCY_LIVES = timedelta(days=1)
+_TASKS_CURSOR, _RESULT_CURSOR = "tasks", "result"
+
+
+@dataclass(frozen=True, slots=True)
+class SameRequest:
+    """How a request is known when it comes again."""
+
+    key: str
+    body_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFilter:
+    """Which tasks are listed."""
+
+    status: Status | None = None
+    type: TaskType | None = None
+    created_after: datetime | None = None
+
+
+class TaskStore:
+    """All tasks, each open to its owner alone."""
+
+    def __init__(
+        self,
+        database: Database,
+        signer: TextSigner,
+        now: Callable[[], datetime] = utc_now,
+        inline_bytes: int = INLINE_BYTES,
+    ) -> None:
+        self._database = database
+        self._signer = signer
+        self._now = now
+        self._inline_bytes = inline_bytes
+
+    async def create(
+        self, owner: UUID, plan: Plan, new: NewTask, request_id: str, same: SameRequest | None = None
+    ) -> dict[str, Any]:
+        """Queue a task and return what its owner hears: the first answer, where the request came before.
+
+        Raises:
+            Conflict: the idempotency key was used with another body.
+            RateLimited: the plan's minutes of this month are used up.
+        """
+        now = self._now()
+        async with self._database.transaction() as tx:
+            if same is not None and (first := await self._first_answer(tx, owner, same, now)) is not None:
+                return first
+            await check_minutes(tx, owner, plan, now)
+            task_id = new_id(now)
+            estimated = await estimate_s(tx, new.options)
+            answer = created_answer(request_id, task_id, now, estimated)
+            if same is not None:
+                statement = insert_for(tx.dialect, IdempotencyRow).values(
+                    owner=owner, key=same.key, body_hash=same.body_hash, answer=answer, created_at=now
+                )
+                # Where the same request comes twice at the same moment, this waits for the other's end.
+                noted = await tx.execute(statement.on_conflict_do_nothing())
+                if not noted.rowcount and (first := await self._first_answer(tx, owner, same, now)):
+                    return first
+            await tx.execute(insert(TaskRow).values(_new_row(owner, new, task_id, now, estimated)))
+        return answer
+
+    async def get(self, owner: UUID, task_id: UUID) -> Task:
+        """Return a task.
+
+        Raises:
+            NotFound: there is none.
+            Forbidden: it is another's.
+        """
+        async with self._database.read() as tx:
+            return await _owned(tx, owner, task_id)
+
+    async def result(self, task: Task) -> bytes | None:
+        """Return a task's result as JSON, as much as fits in one answer; None where there is none (yet)."""
+        if task.status is not Status.SUCCEEDED:
+            return None
+        async with self._database.read() as tx:
+            frames, following = await _pages(tx, task.id, FRAMES, 0, self._inline_bytes)
+            tracks, _ = await _pages(tx, task.id, TRACKS, 0, self._inline_bytes)
+        return result_json(task, frames, tracks, await self._result_cursor(task, following))
+
+    async def result_page(self, owner: UUID, task_id: UUID, cursor: str | None) -> bytes:
+        """Return a run of frames, and the cursor of the next, as the fields of a JSON object.
+
+        Raises:
+            InvalidOption: the cursor is none of ours, or another task's.
+            Conflict: the task has no result.
+        """
+        async with self._database.read() as tx:
+            task = await _owned(tx, owner, task_id)
+        if task.status is not Status.SUCCEEDED:
+            message = f"The task is {task.status.value}; only tasks that succeeded have a result."
+            raise Conflict(message)
+        first = 0
+        if cursor is not None:
+            opened = await self._signer.open(cursor, _RESULT_CURSOR, task_id.hex)
+            first = int(_believed(opened))
+        async with self._database.read() as tx:
+            pages, following = await _pages(tx, task_id, FRAMES, first, 0)
+        following_text = await self._result_cursor(task, following)
+        named = "null" if following_text is None else f'"{following_text}"'
+        return b'"frames":[' + b",".join(pages) + b'],"next_cursor":' + named.encode()
+
+    async def list(
+        self, owner: UUID, wanted: TaskFilter, limit: int, cursor: str | None
+    ) -> tuple[list[Task], str | None]:
+        """Return an owner's tasks, newest first, and the cursor of the next page.
+
+        Raises:
+            InvalidOption: the cursor is none of ours.
+        """
+        query = select_tasks().where(TaskRow.owner == owner).order_by(TaskRow.id.desc()).limit(limit + 1)
+        if wanted.status is not None:
+            query = query.where(TaskRow.status == wanted.status.value)
+        if wanted.type is not None:
+            query = query.where(TaskRow.type == wanted.type.value)
+        if wanted.created_after is not None:
+            query = query.where(
+                TaskRow.id >= first_id_at(wanted.created_after), TaskRow.created_at > wanted.created_after
+            )
+        if cursor is not None:
+            opened = _believed(await self._signer.open(cursor, _TASKS_CURSOR, owner.hex))
+            query = query.where(TaskRow.id < UUID(opened))
+        async with self._database.read() as tx:
+            tasks = [task_of(row) for row in await tx.execute(query)]
+        if len(tasks) <= limit:
+            return tasks, None
+        tasks = tasks[:limit]
+        return tasks, await self._signer.seal(tasks[-1].id.hex, _TASKS_CURSOR, owner.hex)
+
+    async def cancel(self, owner: UUID, task_id: UUID) -> None:
+        """End a task that is queued or running; a running one's runner notices within seconds.
+
+        What was analysed until then counts.
+
+        Raises:
+            Conflict: it has ended already.
+        """
+        now = self._now()
+        async with self._database.transaction() as tx:
+            task = await _owned(tx, owner, task_id, lock=True)
+            if task.status.is_terminal:
+                message = f"The task is already {task.status.value} and cannot be cancelled."
+                raise Conflict(message)
+            done_s = await tx.scalar(
+                select(func.sum(TaskChunkRow.media_s)).where(
+                    TaskChunkRow.task_id == task_id, TaskChunkRow.is_done
+                )
+            )
+            await end_task(tx, task_id, Status.CANCELLED, {"fence": TaskRow.fence + 1}, now)
+            await add_media(tx, owner, done_s or 0.0, now)
+
+    async def delete(self, owner: UUID, task_id: UUID) -> Task:
+        """Remove a task with its result and its callbacks, in any state; return what it was."""
+        async with self._database.transaction() as tx:
+            task = await _owned(tx, owner, task_id, lock=True)
+            await tx.execute(delete(TaskRow).where(TaskRow.id == task_id))
+            return task
+
+    async def is_media_used(self, owner: UUID, media_url: str) -> bool:
+        """Tell whether any task of the owner still names this media."""
+        async with self._database.read() as tx:
+            query = select(TaskRow.id).where(TaskRow.owner == owner, TaskRow.media_url == media_url).limit(1)
+            return await tx.scalar(query) is not None
+
+    async def count_open(self) -> int:
+        """Return how many tasks wait or run."""
+        async with self._database.read() as tx:
+            query = select(func.count()).select_from(TaskRow).where(TaskRow.status.in_(OPEN))
+            return await tx.scalar(query) or 0
+
+    async def forget_old_keys(self) -> None:
+        """Forget idempotency keys that are too old to mean the same request."""
+        async with self._database.transaction() as tx:
+            before = self._now() - IDEMPOTENCY_LIVES
+            await tx.execute(delete(IdempotencyRow).where(IdempotencyRow.created_at < before))
+
+    async def _first_answer(
+        self, tx: Writing, owner: UUID, same: SameRequest, now: datetime
+    ) -> dict[str, Any] | None:
+        row = (
+            await tx.execute(
+                select(IdempotencyRow.body_hash, IdempotencyRow.answer, IdempotencyRow.created_at).where(
+                    IdempotencyRow.owner == owner, IdempotencyRow.key == same.key
+                )
+            )
+        ).one_or_none()
+        if row is None:
+            return None
+        if row.created_at < now - IDEMPOTENCY_LIVES:
+            await tx.execute(
+                delete(IdempotencyRow).where(IdempotencyRow.owner == owner, IdempotencyRow.key == same.key)
+            )
+            return None
+        if row.body_hash != same.body_hash:
+            message = "This Idempotency-Key was used with another request body."
+            raise Conflict(message)
+        answer: dict[str, Any] = row.answer
+        return answer
+
+    async def _result_cursor(self, task: Task, following: int | None) -> str | None:
+        if following is None:
+            return None
+        return await self._signer.seal(str(following), _RESULT_CURSOR, task.id.hex)
+
+
+async def _owned(tx: Reading, owner: UUID, task_id: UUID, *, lock: bool = False) -> Task:
+    task = await find_task(tx, task_id, lock=lock)
+    if task is None:
+        message = "There is no such task."
+        raise NotFound(message)
+    if task.owner != owner:
+        message = "This task belongs to another key."
+        raise Forbidden(message)
+    return task
+
+
+async def _pages(
+    tx: Reading, task_id: UUID, part: str, first: int, most_bytes: int
+) -> tuple[list[bytes], int | None]:
+    """Return pages from this one on, at least one, and the number of the first that did not fit."""
+    sizes = (
+        await tx.execute(
+            select(TaskPageRow.number, TaskPageRow.json_bytes)
+            .where(TaskPageRow.task_id == task_id, TaskPageRow.part == part, TaskPageRow.number >= first)
+            .order_by(TaskPageRow.number)
+        )
+    ).all()
+    total, after = 0, None
+    for number, json_bytes in sizes:
+        total += json_bytes
+        if total > most_bytes and number > first:
+            after = number
+            break
+    packed = await tx.scalars(
+        select(TaskPageRow.packed)
+        .where(
+            TaskPageRow.task_id == task_id,
+            TaskPageRow.part == part,
+            TaskPageRow.number >= first,
+            TaskPageRow.number < (after if after is not None else first + len(sizes)),
+        )
+        .order_by(TaskPageRow.number)
+    )
+    return [unpack(each) for each in packed], after
+
+
+def _new_row(owner: UUID, new: NewTask, task_id: UUID, now: datetime, estimated: int) -> dict[str, Any]:
+    return {
+        "id": task_id,
+        "owner": owner,
+        "status": Status.QUEUED.value,
+        "type": new.options.type.value,
+        "media_url": new.media_url,
+        "options": stored_options(new.options),
+        "callback_url": new.callback_url,
+        "note": new.metadata,
+        "created_at": now,
+        "estimated_s": estimated,
+        "progress": 0.0,
+        "fence": 0,
+        "beat": 0,
+        "tries": 0,
+        "page_count": 0,
+    }
+
+
+def _believed(opened: str | None) -> str:
+    if opened is None:
+        message = "cursor: not one that this service gave out for this list."
+        raise InvalidOption(message)
+    return opened
