@@ -15,7 +15,7 @@ from models.crop_network import MAX_BATCH, CropRunner, Family, blob_shape, check
 from models.detectors import example_canvas
 from models.errors import BadWeights
 from models.mask_glasses import GLASSES_CROP, MASK_CROP, WearingNetwork, load_wearing_network
-from models.session import BoundSession, RuntimeOptions, open_session
+from models.session import BoundSession, DeviceUnavailable, RuntimeOptions, open_session
 from pipelines.ports import CropSpec, Reading
 
 if TYPE_CHECKING:
@@ -54,16 +54,17 @@ def load_attribute_network(
         BadWeights: the file is not such a network, or its example fails.
         DeviceUnavailable: the device that was asked for does not work.
     """
-    options = options or RuntimeOptions()
-    if network.family in _WEARING:
-        reading, crop = _WEARING[network.family]
-        wearing = load_wearing_network(path, crop, options)
-        return Wearing(CropSpec(network.name, reading, (crop,)), wearing)
-    if network.family not in _FAMILIES:
+    if network.family not in {*_FAMILIES, *_WEARING}:
         known = ", ".join((*_FAMILIES, *_WEARING))
         message = f"{network.name}: no adapter reads faces by family {network.family!r}; there are {known}"
         raise BadWeights(message)
-    return _build(network, path, _FAMILIES[network.family], options)
+    try:
+        return _open(network, path, options or RuntimeOptions())
+    except (BadWeights, DeviceUnavailable):
+        raise
+    except Exception as failure:
+        message = f"{network.name}: {path.name} is not such a network: {failure}"
+        raise BadWeights(message) from failure
 
 
 class Wearing:
@@ -89,28 +90,26 @@ def _proves(network: WearingNetwork) -> bool:
     return bool(np.abs(network.probabilities(crops) - alone).max() <= graph.BATCH_TOLERANCE)
 
 
-def _build(network: Network, path: Path, family: Family, options: RuntimeOptions) -> CropNetwork:
-    feed = network.input
-    try:
-        model = onnx.load(path)
-        if network.pack == "insightface":
-            feed = insightface_faces.feed_of(model, feed)
-        # Converted networks have a free batch already, and the mesh keeps its channels last.
-        data = (model if network.converter else graph.relax(model)).SerializeToString()
-    except Exception as failure:
-        message = f"{network.name}: {path.name} cannot be read as an ONNX network: {failure}"
-        raise BadWeights(message) from failure
-    session = open_session(data, options)
-    try:
-        blob = np.empty(blob_shape(feed, _PROBES), np.float32)
-        fill(_examples((feed.width, feed.height)), feed, blob)
-        max_batch = MAX_BATCH if graph.prove_batching(session, blob) else 1
-        spec = CropSpec(network.name, family.reading, family.crops)
-        runner = CropRunner(spec, BoundSession(session), feed, family.decode, max_batch)
-        rows = [runner.answer(_examples((feed.width, feed.height))[:1]) for _ in range(2)][-1]
-    except Exception as failure:
-        message = f"{network.name}: {path.name} is not such a network: {failure}"
-        raise BadWeights(message) from failure
+def _open(network: Network, path: Path, options: RuntimeOptions) -> CropNetwork:
+    if network.family in _WEARING:
+        reading, crop = _WEARING[network.family]
+        wearing = load_wearing_network(path, crop, options)
+        return Wearing(CropSpec(network.name, reading, (crop,)), wearing)
+    family, feed = _FAMILIES[network.family], network.input
+    model = onnx.load(path)
+    if network.pack == "insightface":
+        feed = insightface_faces.feed_of(model, feed)
+    # Converted networks have a free batch already, and the mesh keeps its channels last.
+    repaired = model if network.converter else graph.relax(model)
+    session = open_session(repaired.SerializeToString(), options)
+    examples = _examples((feed.width, feed.height))
+    blob = np.empty(blob_shape(feed, _PROBES), np.float32)
+    fill(examples, feed, blob)
+    max_batch = MAX_BATCH if graph.prove_batching(session, blob) else 1
+    spec = CropSpec(network.name, family.reading, family.crops, family.again)
+    runner = CropRunner(spec, BoundSession(session), feed, family.decode, max_batch)
+    for _ in range(2):  # the first run learns the shapes, the second uses the bound buffers
+        rows = runner.answer(examples[:1])
     if not np.isfinite(rows).all():
         message = f"{network.name}: the answer to the example is not made of numbers"
         raise BadWeights(message)

@@ -39,11 +39,13 @@ class Family:
         reading: what a row means.
         crops: what the network looks at.
         decode: turns the outputs for N crops into float32 [N, numbers].
+        again: a second look around what was found; the mesh's.
     """
 
     reading: Reading
     crops: tuple[CropRecipe, ...]
     decode: Decode
+    again: CropRecipe | None = None
 
 
 class CropRunner:

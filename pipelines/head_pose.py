@@ -6,7 +6,7 @@
 Only where the points lie in the picture is used. The network's own depth is flattened as faces turn: at 40
 degrees it tells of 29. The mean head's depth was chosen so that yaw is right on rendered rotations up to 50
 degrees (`head_shape.json`); beyond, yaw falls behind. Pitch needs a gain, and its zero is a choice: the
-median of 850 press photos.
+median of 400 press photos.
 
 x points right, y down, z away; a frontal face turned by roll, then pitch, then yaw is the one seen.
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 #: What is measured for pitch when a face of a press photo looks straight ahead, in degrees, and how many
 #: degrees a measured one stands for. From 470 rendered rotations of seven faces.
-_PITCH_ZERO: Final = -8.1
+_PITCH_ZERO: Final = -10.5
 _PITCH_GAIN: Final = 1.19
 _QUARTER_TURN: Final = 90.0
 

@@ -118,11 +118,13 @@ class CropSpec:
         name: of the network.
         reading: what its rows mean.
         crops: what it looks at; answers to several crops of one face are averaged. All have one size.
+        again: a second look around the points that the first one found, of the same size; the mesh's.
     """
 
     name: str
     reading: Reading
     crops: tuple[CropRecipe, ...]
+    again: CropRecipe | None = None
 
 
 class CropNetwork(Protocol):

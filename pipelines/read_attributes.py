@@ -9,7 +9,7 @@ asked for, and all faces of a group go through a network together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -140,9 +140,10 @@ class FaceReader:
         drawn = await self._lane.run(_draw, asked, pixels, faces.boxes, points)
         rows = dict(await self._networks.answer({name: each.crops for name, each in drawn.items()}))
         for spec in asked:
-            if spec.reading is Reading.MESH:
-                again = _around(rows[spec.name], drawn[spec.name])
-                drawn |= await self._lane.run(_draw, (spec,), pixels, *again)
+            if spec.again is not None:
+                around = _around(rows[spec.name], drawn[spec.name])
+                second = replace(spec, crops=(spec.again,))
+                drawn |= await self._lane.run(_draw, [second], pixels, *around)
                 rows |= await self._networks.answer({spec.name: drawn[spec.name].crops})
         quality = (
             await self._lane.run(_quality, pixels, faces, points) if Attribute.QUALITY in wanted else None
