@@ -8,6 +8,10 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BOUNDARY = "facefleet-bench"
 #: Variables of a service that is to be loaded: no limits a key, and pictures are forgotten.
@@ -49,8 +53,18 @@ def form_request(path: str, port: int, picture: bytes, key: str | None) -> bytes
     return f"{head}\r\n".encode() + body
 
 
-def run_load(request: bytes, port: int, connections: int, *, seconds: float = 0.0, requests: int = 0) -> Load:
-    """Send the request over and over for this long, or this often, and return what came back."""
+def run_load(
+    request: bytes | Callable[[], bytes],
+    port: int,
+    connections: int,
+    *,
+    seconds: float = 0.0,
+    requests: int = 0,
+) -> Load:
+    """Send the request over and over for this long, or this often, and return what came back.
+
+    A function as `request` makes another one each time.
+    """
     load = Load()
     lock = threading.Lock()
     left = [requests]
@@ -66,8 +80,9 @@ def run_load(request: bytes, port: int, connections: int, *, seconds: float = 0.
                         if left[0] <= 0:
                             return
                         left[0] -= 1
+                data = request if isinstance(request, bytes) else request()
                 begun = time.perf_counter()
-                connection.sendall(request)
+                connection.sendall(data)
                 status = _read_answer(connection)
                 took = (time.perf_counter() - begun) * 1e3
                 with lock:
