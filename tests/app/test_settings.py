@@ -47,7 +47,22 @@ def test_settings_do_not_change() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("PORT", "0"), ("PORT", "x"), ("MAX_IMAGE_BYTES", "-1"), ("BOOTSTRAP_KEY", "ключ")]
+    ("name", "value"),
+    [
+        ("PORT", "0"),
+        ("PORT", "x"),
+        ("MAX_IMAGE_BYTES", "-1"),
+        ("BOOTSTRAP_KEY", "ключ"),
+        ("DETECT_RATE_LIMIT", "300"),
+        ("MASK_RATE_LIMIT", "many/minute"),
+        ("ADMIN_LOGIN_RATE_LIMIT", "none"),
+        ("ADMIN_SESSION_TTL_S", "0"),
+        ("RETENTION_DAYS", "0"),
+        ("PUBLIC_URL", "faces.example"),
+        ("PUBLIC_URL", "https://faces.example/?a=b"),
+        ("TRUSTED_PROXIES", "everybody"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8;192.0.2.1"),
+    ],
 )
 def test_senseless_values_stop_the_start(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     """A value that cannot work is an error that names its setting."""
