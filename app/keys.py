@@ -26,10 +26,11 @@ SHOWN = 4
 
 @dataclass(frozen=True, slots=True)
 class KeyIdentity:
-    """Whose key it is, free of the key itself."""
+    """Whose key it is, free of the key itself; `plan` decides how much it may ask for."""
 
     id: str
     name: str
+    plan: str = "default"
 
 
 class KeyStore(Protocol):

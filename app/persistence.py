@@ -75,9 +75,10 @@ class PersistenceOptions:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """The tier that keeps pictures and results."""
+    """The tier that keeps pictures and results; `place` is where `objects` go in the end."""
 
     objects: SpooledStore
+    place: ObjectStore
     signer: UrlSigner
     writer: RecordWriter
     reader: RecordReader
@@ -176,4 +177,4 @@ async def _open_storage(database: Database, options: PersistenceOptions, stack: 
     writer = RecordWriter(database, objects)
     stack.push_async_callback(writer.close)
     cleanup = Cleanup(database, objects)
-    return Storage(objects, signer, writer, reader, RecordDeleter(database, cleanup), cleanup)
+    return Storage(objects, place, signer, writer, reader, RecordDeleter(database, cleanup), cleanup)

@@ -219,12 +219,12 @@ class ApiKeys:
         async with self._database.read() as tx:
             row = (
                 await tx.execute(
-                    select(ApiKeyRow.id, ApiKeyRow.name).where(
+                    select(ApiKeyRow.id, ApiKeyRow.name, ApiKeyRow.plan).where(
                         ApiKeyRow.key_hash == key_hash, ApiKeyRow.is_active
                     )
                 )
             ).one_or_none()
-        identity = None if row is None else KeyIdentity(str(row.id), row.name)
+        identity = None if row is None else KeyIdentity(str(row.id), row.name, row.plan)
         self._known[key_hash] = (asked_at, identity)
         self._known.move_to_end(key_hash)
         while len(self._known) > REMEMBERED:

@@ -108,6 +108,11 @@ class TaskStore:
         async with self._database.read() as tx:
             return await _owned(tx, owner, task_id)
 
+    async def find(self, task_id: UUID) -> Task | None:
+        """Return anybody's task; for this service's own use."""
+        async with self._database.read() as tx:
+            return await find_task(tx, task_id)
+
     async def result(self, task: Task) -> bytes | None:
         """Return a task's result as JSON, as much as fits in one answer; None where there is none (yet)."""
         if task.status is not Status.SUCCEEDED:
