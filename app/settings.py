@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.limits import NO_LIMIT, parse_limit
 from app.net.allowing import AllowList
+from app.plans import Plan  # noqa: TC001 - pydantic reads the fields' types
 from pipelines.attributes import Attribute  # noqa: TC001 - pydantic reads the fields' types
 
 if TYPE_CHECKING:
@@ -121,6 +122,13 @@ class Settings(BaseSettings):
         default="10/minute", description="Logins from one address and for one name, or `off`."
     )
     admin_session_ttl_s: int = Field(default=43200, ge=60, description="How long a login lasts.")
+
+    plans: dict[str, Plan] = Field(
+        default={},
+        description="Plans of keys that differ from the published ones, as JSON: "
+        '{"free": {"requests_per_minute": 60, "concurrent_tasks": 2, "monthly_minutes": 60}}.',
+    )
+    task_slots: int = Field(default=4, ge=1, description="Tasks that one process works on at once.")
 
     public_url: str | None = Field(
         default=None,
