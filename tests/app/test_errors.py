@@ -72,6 +72,7 @@ async def test_door_two_says_error(client: httpx.AsyncClient) -> None:
         (errors.UnsupportedMedia("x"), 415, 400, "invalid_media"),
         (errors.MediaTooLarge("x"), 413, 413, "payload_too_large"),
         (errors.InvalidOption("x"), 422, 400, "invalid_request"),
+        (errors.SwitchedOff("x"), 400, 400, "invalid_request"),
         (errors.CallerError("x"), 400, 400, "invalid_request"),
         (errors.Overloaded("x"), 503, 503, "service_unavailable"),
         (errors.DependencyDown("x"), 503, 503, "service_unavailable"),
