@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -18,7 +18,6 @@ from pipelines.video.tracking import Tracker, TrackerState, TrackSpan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from typing import TextIO
 
     from pipelines.video.records import FaceRecord, FrameRecord
 
@@ -167,7 +166,14 @@ def _embeddings(faces: tuple[FaceRecord, ...]) -> np.ndarray[Any, np.dtype[np.fl
     return np.array([face.embedding for face in faces], np.float32)
 
 
-def write_result(assembler: Assembler, records: Iterable[Iterable[FrameRecord]], out: TextIO) -> Summary:
+class Writer(Protocol):
+    """A file for text, or whatever takes text like one."""
+
+    def write(self, text: str, /) -> object:
+        """Take the next piece."""
+
+
+def write_result(assembler: Assembler, records: Iterable[Iterable[FrameRecord]], out: Writer) -> Summary:
     """Write the whole result as JSON, frame by frame, and return its summary.
 
     Args:

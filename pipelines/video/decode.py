@@ -16,7 +16,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from pipelines.decode import upright
-from pipelines.video.opening import DECODING_ERRORS, opened, video_stream
+from pipelines.video.opening import DECODING_ERRORS, opened, sound_packets, video_stream
 from pipelines.video.sampling import Grid, timestamp
 
 if TYPE_CHECKING:
@@ -128,26 +128,18 @@ def _packets(
 ) -> Iterator[Packet[VideoStream]] | None:
     """Return the packets from a group's key frame on, or None where searching did not lead there."""
     if not searches or first.key_pts is None:
-        return _sound(container.demux(stream))
+        return sound_packets(container, stream)
     try:
         container.seek(min(first.key_dts, first.key_pts), stream=stream, backward=True)
     except DECODING_ERRORS:
         return None
-    packets = _sound(container.demux(stream))
+    packets = sound_packets(container, stream)
     for packet in packets:
         if _is_key(packet, first):
             return _with(packet, packets)
         if packet.dts is not None and packet.dts > first.key_dts:
             return None
     return None
-
-
-def _sound(packets: Iterator[Packet[VideoStream]]) -> Iterator[Packet[VideoStream]]:
-    """Yield packets until the end of the file, or until where it is damaged."""
-    try:
-        yield from (packet for packet in packets if packet.size)
-    except DECODING_ERRORS:
-        return
 
 
 def _with(first: Packet[VideoStream], rest: Iterator[Packet[VideoStream]]) -> Iterator[Packet[VideoStream]]:
@@ -228,7 +220,7 @@ def _untimed_frames(path: Path, info: VideoInfo, chunk: Chunk) -> Iterator[tuple
     before: tuple[int, VideoFrame] | None = None
     with opened(path, info.kind) as container:
         stream = video_stream(container, info.stream_index)
-        for packet in _with_end(_sound(container.demux(stream))):
+        for packet in _with_end(sound_packets(container, stream)):
             for frame in _decoded(stream, packet):
                 tick = frame.pts if frame.pts is not None else frame.dts
                 if tick is None:

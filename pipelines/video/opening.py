@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from av.container import InputContainer
+    from av.packet import Packet
     from av.video.stream import VideoStream
 
     from pipelines.video.sniff import Kind
@@ -82,6 +83,14 @@ def video_stream(container: InputContainer, index: int | None = None) -> VideoSt
     context.thread_count = 1
     context.options = {"max_pixels": str(_MAX_PIXELS)}
     return stream
+
+
+def sound_packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+    """Yield a track's packets until the end of the file, or until where it is damaged."""
+    try:
+        yield from (packet for packet in container.demux(stream) if packet.size)
+    except DECODING_ERRORS:
+        return
 
 
 def is_cover(stream: VideoStream) -> bool:

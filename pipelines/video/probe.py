@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from typing import TYPE_CHECKING
 
 from pipelines.errors import InvalidMedia, UnsupportedMedia
 from pipelines.probe import MAX_SIDES
 from pipelines.video.frame_table import FrameTable, read_frame_table
 from pipelines.video.key_frames import may_skip_frames
-from pipelines.video.opening import DECODING_ERRORS, opened, video_stream
+from pipelines.video.opening import DECODING_ERRORS, opened, sound_packets, video_stream
 from pipelines.video.orientation import frame_orientation
 from pipelines.video.sniff import Kind, sniff
 
@@ -150,11 +150,10 @@ def _check_size(width: int, height: int) -> None:
 
 def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
     """Decode until there is one frame: of a recording that begins within a group, some are lost."""
-    for tried, packet in enumerate(container.demux(stream)):
-        if tried >= _TRIED_PACKETS:
-            break
+    packets = islice(sound_packets(container, stream), _TRIED_PACKETS)
+    for packet in chain(packets, [None]):
         try:
-            frames = stream.codec_context.decode(packet if packet.size else None)
+            frames = stream.codec_context.decode(packet)
         except DECODING_ERRORS:
             continue
         if frames:

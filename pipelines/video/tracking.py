@@ -115,7 +115,7 @@ class Tracker:
     def step(
         self,
         timestamp: float,
-        boxes: Sequence[Sequence[float]] | NDArray[np.float32],
+        boxes: Sequence[Sequence[float]] | NDArray[np.floating[Any]],
         embeddings: NDArray[np.float32] | None = None,
     ) -> tuple[list[int], list[TrackSpan]]:
         """Take the faces of the next frame.

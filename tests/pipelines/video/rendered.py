@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIZE = (96, 64)
+_MUXERS = {".mp4": "mp4", ".mov": "mov", ".m4v": "ipod", ".mkv": "matroska", ".webm": "webm"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,9 @@ def drawn(index: int, size: tuple[int, int] = SIZE) -> NDArray[np.uint8]:
 
 def render(recipe: Recipe, path: Path) -> Path:
     """Write the video, and return its path."""
-    with av.open(str(path), "w", options=recipe.container_options) as container:
+    with av.open(
+        str(path), "w", format=_MUXERS[recipe.suffix], options=recipe.container_options
+    ) as container:
         stream = cast("VideoStream", container.add_stream(recipe.codec, rate=30, options=recipe.options))
         stream.width, stream.height = recipe.size
         stream.pix_fmt = "yuvj420p" if recipe.codec == "mjpeg" else "yuv420p"
