@@ -14,6 +14,8 @@ from starlette.middleware.cors import CORSMiddleware
 from app.admin.routes import admin_api
 from app.api_docs import add_docs
 from app.door_one import door_one
+from app.door_two import door_two
+from app.door_two_uploads import part_limit, upload_routes
 from app.errors import error_response
 from app.files import file_routes
 from app.middleware import BodyGuard, RequestRecord, request_id_of
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from app.services import Services
     from app.settings import Settings
+    from app.tasks.opening import Tasks
 
 #: The most that a body may have where it carries no media.
 SMALL_BODY = 1024 * 1024
@@ -35,12 +38,15 @@ SMALL_BODY = 1024 * 1024
 PICTURE_PATHS = frozenset({"/api/v1/detect", "/api/v1/mask", "/api/v1/admin/test/mask"})
 
 
-def create_app(services: Services, close: Callable[[], Awaitable[None]] | None = None) -> FastAPI:
+def create_app(
+    services: Services, close: Callable[[], Awaitable[None]] | None = None, tasks: Tasks | None = None
+) -> FastAPI:
     """Return the app over these services.
 
     Args:
         services: what it stands on, open.
         close: called when the app's server stops, where nobody else closes them.
+        tasks: what door two stands on, open; None leaves it out.
     """
     settings = services.settings
 
@@ -70,6 +76,9 @@ def create_app(services: Services, close: Callable[[], Awaitable[None]] | None =
     )
     app.include_router(door_one(services))
     app.include_router(admin_api(services))
+    if tasks is not None:
+        app.include_router(door_two(services, tasks))
+        app.include_router(upload_routes(services, tasks))
     if services.memory is not None and services.memory.storage is not None:
         app.include_router(file_routes(services.memory.storage))
     add_docs(app)
@@ -84,7 +93,7 @@ def _limits(settings: Settings) -> Callable[[str], int]:
     picture = settings.max_image_bytes + FORM_OVERHEAD
 
     def limit_for(path: str) -> int:
-        return picture if path in PICTURE_PATHS else SMALL_BODY
+        return picture if path in PICTURE_PATHS else part_limit(path) or SMALL_BODY
 
     return limit_for
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import anyio
 import structlog
 
-from app.errors import BodyTooSlow, MalformedBody, error_response
+from app.errors import DOOR_TWO, BodyTooSlow, MalformedBody, error_response
 from app.logs import log_bug
 from pipelines.errors import MediaTooLarge
 
@@ -69,7 +69,7 @@ class RequestRecord:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        request_id = _incoming_id(scope) or str(uuid.uuid4())
+        request_id = _incoming_id(scope) or _new_id(scope)
         scope[REQUEST_ID] = request_id
         status = CLIENT_GONE
 
@@ -218,6 +218,12 @@ class _Answer:
             await self._body.linger()
             message = {"type": "http.response.body", "body": b"", "more_body": False}
         await self._send(message)
+
+
+def _new_id(scope: Scope) -> str:
+    """Make an id in the form that the path's door is known for."""
+    made = uuid.uuid4()
+    return f"req_{made.hex}" if scope["path"].startswith(DOOR_TWO) else str(made)
 
 
 def _incoming_id(scope: Scope) -> str | None:

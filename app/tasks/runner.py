@@ -50,9 +50,18 @@ class RunnerPace:
 
 
 class TaskRunner:
-    """Runs tasks in this process."""
+    """Runs tasks in this process.
 
-    def __init__(self, shop: Workshop, pace: RunnerPace | None = None) -> None:
+    Args:
+        shop: what running a task takes.
+        pace: how often things are done.
+        on_end: called when a task has ended.
+    """
+
+    def __init__(
+        self, shop: Workshop, pace: RunnerPace | None = None, on_end: Callable[[], None] = lambda: None
+    ) -> None:
+        self._on_end = on_end
         self._shop = shop
         self._pace = pace or RunnerPace()
         self._name = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -104,6 +113,7 @@ class TaskRunner:
         if held is not None and held[1] is done:
             del self._working[claim.task.id]
         self._wake.set()
+        self._on_end()
         if not done.cancelled() and (error := done.exception()) is not None:
             log_bug("task could not be ended", error, task=task_text(claim.task.id))
 

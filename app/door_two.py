@@ -1,0 +1,214 @@
+"""Door two: detection as tasks, as its clients know them.
+
+key -> the plan's limit -> fields -> queue -> answer; a runner does the rest
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime  # noqa: TC003 - FastAPI reads the annotation
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from app.auth import caller_of, key_check
+from app.client_address import client_address
+from app.door_two_docs import REFUSALS
+from app.errors import NotFound
+from app.limiting import count_for
+from app.middleware import request_id_of
+from app.tasks.answers import task_answer, with_result
+from app.tasks.requests import DetectionTaskRequest, new_task
+from app.tasks.store import SameRequest, TaskFilter
+from app.tasks.values import ANYONE, Status, TaskType, owner_of, read_task_id, read_upload_id, task_text
+from pipelines.errors import InvalidOption
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Awaitable, Callable
+
+    from app.services import Services
+    from app.tasks.opening import Tasks
+
+JSON = "application/json"
+_IDEMPOTENCY_KEY = Header(
+    alias="Idempotency-Key", max_length=255, description="The same key and body is the same task."
+)
+IdempotencyKey = Annotated[str | None, _IDEMPOTENCY_KEY]
+TaskId = Annotated[str, Path(max_length=64, examples=["task_0195e3ab6f4a7c2d8a1b2c3d4e5f6071"])]
+Limit = Annotated[int, Query(ge=1, le=100, description="Page size.")]
+Cursor = Annotated[str | None, Query(max_length=512, description="From the page before.")]
+
+
+def door_two(services: Services, tasks: Tasks) -> APIRouter:
+    """Return the routes of tasks over these services."""
+    router = APIRouter(
+        prefix="/v1",
+        dependencies=[Depends(key_check(services)), Depends(plan_limit(services, tasks))],
+        responses=REFUSALS,
+        tags=["tasks"],
+    )
+
+    @router.post("/create-detection-task")
+    async def create_detection_task(
+        request: Request, body: DetectionTaskRequest, idempotency_key: IdempotencyKey = None
+    ) -> Response:
+        r"""Queue the analysis of a picture, an animation or a video.
+
+        For instance:
+
+            curl -H "X-API-Key: $KEY" -H "Content-Type: application/json" "$URL/v1/create-detection-task" \
+              -d '{"type": "image", "media_url": "https://example.com/photo.jpg"}'
+        """
+        caller = caller_of(request)
+        owner = owner_of(caller.id)
+        new = new_task(body, tasks.attributes, tasks.allow, can_sign=owner != ANYONE)
+        if new.options.type not in tasks.types:
+            message = f"type: this service does not analyse {new.options.type.value} media yet."
+            raise InvalidOption(message)
+        tasks.intake.check(new.media_url)
+        same = None
+        if idempotency_key is not None:
+            same = SameRequest(idempotency_key, _body_hash(await request.json()))
+        answer = await tasks.store.create(
+            owner, tasks.plans.of(caller.plan), new, request_id_of(request.scope), same
+        )
+        tasks.wake()
+        return _json(answer)
+
+    @router.get("/tasks")
+    async def list_tasks(
+        request: Request,
+        status: Status | None = None,
+        type: TaskType | None = None,  # noqa: A002 - the parameter's published name
+        created_after: datetime | None = None,
+        limit: Limit = 20,
+        cursor: Cursor = None,
+    ) -> Response:
+        """List your tasks, newest first.
+
+        For instance:
+
+            curl -H "X-API-Key: $KEY" "$URL/v1/tasks?status=succeeded&limit=5"
+        """
+        if created_after is not None and created_after.tzinfo is None:
+            message = "created_after: say the time zone, for instance 2026-04-21T09:30:00Z."
+            raise InvalidOption(message)
+        wanted = TaskFilter(status, type, created_after)
+        found, following = await tasks.store.list(owner_of(caller_of(request).id), wanted, limit, cursor)
+        return _json(
+            {
+                "request_id": request_id_of(request.scope),
+                "tasks": [task_answer(task) for task in found],
+                "next_cursor": following,
+            }
+        )
+
+    @router.get("/task/{task_id}")
+    async def get_task(request: Request, task_id: TaskId) -> Response:
+        """Tell how a task is, and what it found once it has.
+
+        For instance:
+
+            curl -H "X-API-Key: $KEY" "$URL/v1/task/$TASK_ID"
+        """
+        task = await tasks.store.get(owner_of(caller_of(request).id), _known(task_id))
+        head = {"request_id": request_id_of(request.scope), **task_answer(task)}
+        return Response(with_result(head, await tasks.store.result(task)), media_type=JSON)
+
+    @router.get("/task/{task_id}/result")
+    async def get_result_page(request: Request, task_id: TaskId, cursor: Cursor = None) -> Response:
+        """Read a long result's frames in pages, from the beginning or from a cursor on.
+
+        For instance:
+
+            curl -H "X-API-Key: $KEY" "$URL/v1/task/$TASK_ID/result"
+        """
+        known = _known(task_id)
+        page = await tasks.store.result_page(owner_of(caller_of(request).id), known, cursor)
+        head = to_json({"request_id": request_id_of(request.scope), "task_id": task_text(known)})
+        return Response(head[:-1] + b"," + page + b"}", media_type=JSON)
+
+    @router.post("/task/{task_id}/cancel")
+    async def cancel_task(request: Request, task_id: TaskId) -> Response:
+        """End a task that waits or runs.
+
+        For instance:
+
+            curl -X POST -H "X-API-Key: $KEY" "$URL/v1/task/$TASK_ID/cancel"
+        """
+        known = _known(task_id)
+        await tasks.store.cancel(owner_of(caller_of(request).id), known)
+        tasks.wake()
+        return _json(
+            {
+                "request_id": request_id_of(request.scope),
+                "task_id": task_text(known),
+                "status": Status.CANCELLED.value,
+            }
+        )
+
+    @router.delete("/task/{task_id}")
+    async def delete_task(request: Request, task_id: TaskId) -> Response:
+        """Remove a task with its result, its callbacks and what was uploaded for it.
+
+        For instance:
+
+            curl -X DELETE -H "X-API-Key: $KEY" "$URL/v1/task/$TASK_ID"
+        """
+        known = _known(task_id)
+        owner = owner_of(caller_of(request).id)
+        gone = await tasks.store.delete(owner, known)
+        await _forget_media(services, tasks, owner, gone.media_url)
+        tasks.wake()
+        return _json(
+            {"request_id": request_id_of(request.scope), "task_id": task_text(known), "deleted": True}
+        )
+
+    return router
+
+
+def plan_limit(services: Services, tasks: Tasks) -> Callable[[Request], Awaitable[None]]:
+    """Return a dependency that counts a request against its key's plan."""
+
+    async def count(request: Request) -> None:
+        caller = caller_of(request)
+        who = f"key {caller.id}"
+        if not services.settings.api_key_enabled:
+            who = f"address {client_address(request, services)}"
+        limit = f"{tasks.plans.of(caller.plan).requests_per_minute}/minute"
+        await count_for(services, request, "door_two", limit, [who])
+
+    return count
+
+
+async def _forget_media(services: Services, tasks: Tasks, owner: uuid.UUID, media_url: str) -> None:
+    """Remove what was uploaded for a task, unless another one is made of it as well."""
+    upload_id = read_upload_id(media_url.removeprefix("upload://").rstrip("/"))
+    if upload_id is None or tasks.uploads is None or not media_url.startswith("upload://"):
+        return
+    if await tasks.store.is_media_used(owner, media_url):
+        return
+    keys = await tasks.uploads.remove(owner, upload_id)
+    if services.memory is not None and services.memory.storage is not None:
+        await services.memory.storage.cleanup.try_now(keys)
+
+
+def _known(task_id: str) -> uuid.UUID:
+    found = read_task_id(task_id)
+    if found is None:
+        message = "There is no such task."
+        raise NotFound(message)
+    return found
+
+
+def _body_hash(body: Any) -> bytes:  # noqa: ANN401 - whatever JSON it is
+    """Tell bodies apart by what they say: neither spaces nor the order of fields matter."""
+    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).digest()
+
+
+def _json(answer: dict[str, Any]) -> Response:
+    return Response(to_json(answer), media_type=JSON)

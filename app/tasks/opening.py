@@ -1,0 +1,176 @@
+"""Open everything that door two's tasks stand on, for this process, and close it in reverse.
+
+open_tasks(services, pipelines) -> Tasks: what the routes use
+with a runner and a deliverer in this process, unless they are switched off for it
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from app.errors import NotOffered
+from app.intake.fetching import Intake
+from app.intake.uploaded import UploadSender
+from app.intake.web import WebSender
+from app.logs import log_bug
+from app.net.allowing import AllowList
+from app.net.open import open_outbound
+from app.plans import Plans
+from app.tasks.deliveries import Deliverer
+from app.tasks.queue import TaskQueue
+from app.tasks.runner import RunnerPace, TaskRunner
+from app.tasks.running import Workshop
+from app.tasks.scratch import Scratch
+from app.tasks.signing import TextSigner
+from app.tasks.store import TaskStore
+from app.tasks.uploads import Uploads
+from app.tasks.values import ANYONE
+from app.webhooks.sending import WebhookSender
+from pipelines.errors import Unavailable
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import AsyncIterator, Collection, Mapping
+
+    from app.intake.port import MediaSource, Sender
+    from app.services import Services
+    from app.tasks.ports import MediaPipeline
+    from app.tasks.values import TaskType
+    from pipelines.attributes import Attribute
+
+MAINTAIN_EVERY_S = 60.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """What the routes of door two stand on.
+
+    Attributes:
+        store: the tasks.
+        uploads: files sent in parts; None where nothing is kept.
+        deliverer: webhooks, also those of the past.
+        intake: looks at media addresses when they are handed in.
+        allow: hosts that the operator opened.
+        plans: the limits of keys.
+        types: media that can be analysed here.
+        attributes: what can be told of faces here.
+        runner: takes tasks up in this process; None where others do.
+    """
+
+    store: TaskStore
+    uploads: Uploads | None
+    deliverer: Deliverer
+    intake: Intake
+    allow: AllowList
+    plans: Plans
+    types: frozenset[TaskType]
+    attributes: frozenset[Attribute]
+    runner: TaskRunner | None
+
+    def wake(self) -> None:
+        """Say that a task came, or that one ended."""
+        if self.runner is not None:
+            self.runner.wake()
+        self.deliverer.wake()
+
+
+@asynccontextmanager
+async def open_tasks(
+    services: Services,
+    pipelines: Mapping[TaskType, MediaPipeline],
+    *,
+    attributes: Collection[Attribute] = (),
+    runs: bool = True,
+    pace: RunnerPace | None = None,
+) -> AsyncIterator[Tasks]:
+    """Open the tasks of this process; leaving the block gives unfinished ones back to the queue.
+
+    Args:
+        services: the app's, with a database.
+        pipelines: who analyses which type of media.
+        attributes: what can be told of faces here.
+        runs: whether this process takes tasks up and delivers webhooks; others of the same database may.
+        pace: how often things are done; for tests.
+
+    Raises:
+        NotOffered: there is no database.
+    """
+    memory, settings = services.memory, services.settings
+    if memory is None:
+        message = "tasks need the database"
+        raise NotOffered(message)
+    database = memory.database
+    plans = Plans(settings.plans)
+    signer = TextSigner(database)
+    store = TaskStore(database, signer)
+    queue = TaskQueue(database, plans)
+    async with AsyncExitStack() as stack:
+        outbound = stack.enter_context(open_outbound(settings.fetch_allow, settings.fetch_ca_file))
+        shared: dict[str, Sender] = {
+            "http": WebSender(outbound),
+            "https": WebSender(outbound),
+        }
+        uploads = None
+        if memory.storage is not None:
+            uploads = Uploads(database, memory.storage.place, signer)
+
+        def source_for(owner: uuid.UUID) -> Intake:
+            if uploads is None:
+                return Intake(shared)
+            return Intake({**shared, "upload": UploadSender(partial(uploads.open, owner))})
+
+        def source(owner: uuid.UUID) -> MediaSource:
+            return source_for(owner)
+
+        deliverer = Deliverer(database, store, memory.keys, WebhookSender(outbound))
+        runner = None
+        if runs:
+            shop = Workshop(queue, source, pipelines, Scratch(settings.home / "scratch"))
+            pace = pace or RunnerPace(slots=settings.task_slots)
+            runner = TaskRunner(shop, pace, on_end=deliverer.wake)
+        tasks = Tasks(
+            store,
+            uploads,
+            deliverer,
+            source_for(ANYONE),
+            AllowList.read(settings.fetch_allow),
+            plans,
+            frozenset(pipelines),
+            frozenset(attributes) - frozenset(settings.attributes_disabled),
+            runner,
+        )
+        if runner is not None:
+            await deliverer.start()
+            stack.push_async_callback(deliverer.close)
+            await runner.start()
+            stack.push_async_callback(runner.close)
+            keeping_tidy = asyncio.create_task(_keep_tidy(tasks))
+            stack.push_async_callback(_ended, keeping_tidy)
+        yield tasks
+
+
+async def _keep_tidy(tasks: Tasks) -> None:
+    while True:
+        try:
+            await tasks.store.forget_old_keys()
+            if tasks.uploads is not None:
+                await tasks.uploads.remove_expired()
+        except Unavailable as error:
+            log.warning("tidying tasks waits", reason=error.message)
+        except Exception as error:  # noqa: BLE001 - the next time may go better
+            log_bug("tidying tasks stumbled", error)
+        await asyncio.sleep(MAINTAIN_EVERY_S)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
