@@ -128,9 +128,7 @@ def test_the_whole_is_quick(client: Client, media: FileServer, receiver: Receive
     """A picture's task costs little more than the picture, and its callback comes at once."""
     before = len(receiver.heard)
     begun = time.monotonic()
-    created = client.create(
-        type="image", media_url=f"{media.url}/portrait.png", callback_url=receiver.url
-    )
+    created = client.create(type="image", media_url=f"{media.url}/portrait.png", callback_url=receiver.url)
     client.poll(created["task_id"])
     assert time.monotonic() - begun < 5
     receiver.wait_for(before + 1, 5)
@@ -157,9 +155,7 @@ def test_media_that_is_not_there_fails(client: Client, media: FileServer) -> Non
 
 def test_listing_with_cursors(client: Client, media: FileServer) -> None:
     """Recent tasks come newest first, page by page, each once."""
-    made = [
-        client.create(type="image", media_url=f"{media.url}/portrait.png")["task_id"] for _ in range(5)
-    ]
+    made = [client.create(type="image", media_url=f"{media.url}/portrait.png")["task_id"] for _ in range(5)]
     seen: list[str] = []
     cursor: str | None = None
     while True:
