@@ -11,6 +11,8 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pipelines.errors import InvalidMedia
 from pipelines.video.key_frames import is_entrance, is_hidden
 from pipelines.video.opening import DECODING_ERRORS
@@ -114,7 +116,7 @@ def _decoding_tick(packet: Packet[VideoStream]) -> int:
 def _table(
     ticks: array[int], places: array[int], entrances: list[Entrance], count: int, untimed: int, length: int
 ) -> FrameTable:
-    order = sorted(range(len(ticks)), key=ticks.__getitem__)
+    order = np.argsort(np.asarray(ticks, np.int64), kind="stable")
     shown, where = array("q"), array("q")
     for index in order:
         # Of two frames for one moment the first is taken: fields of one picture, or a writer's mistake.

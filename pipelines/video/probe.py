@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain, islice, pairwise
+from itertools import chain, islice
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from pipelines.errors import InvalidMedia, UnsupportedMedia
 from pipelines.probe import MAX_SIDES
@@ -178,11 +180,11 @@ def _rates(table: FrameTable, tick: Fraction) -> tuple[float, bool]:
     shown = table.shown
     if len(shown) < 2:  # noqa: PLR2004 - one frame has no rate
         return 0.0, False
-    span = shown[-1] - shown[0]
-    mean = span / (len(shown) - 1)
-    steps = [after - before for before, after in pairwise(shown)]
+    mean = (shown[-1] - shown[0]) / (len(shown) - 1)
+    steps = np.diff(np.asarray(shown, np.int64))
     allowed = max(mean * _JITTER, 1, 0.0011 / float(tick))
-    return round(1 / (mean * float(tick)), 3), max(steps) - mean > allowed or mean - min(steps) > allowed
+    is_variable = bool(steps.max() - mean > allowed or mean - steps.min() > allowed)
+    return round(1 / (mean * float(tick)), 3), is_variable
 
 
 def _has_index(path: Path, kind: Kind, table: FrameTable, stream_index: int) -> bool:
