@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
     from deployments.args import AppArgs
     from pipelines.ports import ImageEngine
+
+
+SWITCH_INTERVAL_S = 0.0005
 
 
 class Ingress:
@@ -38,6 +42,9 @@ class Ingress:
         **pools: Any,  # noqa: ANN401 - as above
     ) -> None:
         configure_logging()
+        # The lane leaves Python many times for one picture, and each time that it comes back it may wait this
+        # long for a thread that is writing rows; by default that is more than a picture takes.
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         settings = load_settings()
         engine: ImageEngine
         if stage is not None:
