@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHES = ("detect_http", "rectangle", "memory", "attributes")
+BENCHES = ("detect_http", "rectangle", "memory", "attributes", "storage_http")
 
 for bench in BENCHES:
     print(f"\n== {bench}", flush=True)
