@@ -74,7 +74,7 @@ def _runtime(args: AppArgs, settings: Settings) -> RuntimeOptions:
 
 
 def check_networks(args: AppArgs, settings: Settings) -> None:
-    """Find out before anything is started whether the detectors can be opened here.
+    """Find out before anything is started whether the networks can be opened here.
 
     Raises:
         FacefleetError: there is no such network, its weights are not installed, or the device that was asked
@@ -84,6 +84,8 @@ def check_networks(args: AppArgs, settings: Settings) -> None:
     store = Store(settings.home / "models", settings.models_dir)
     for name in args.detectors:
         store.path(*find_detector(manifest, name))
+    for name in args.attribute_networks:
+        _ = manifest[name]  # raises where there is none of that name
     if args.device not in {"auto", "cpu"}:
         open_network(args.detectors[0], args, settings)
 
