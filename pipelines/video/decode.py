@@ -58,7 +58,7 @@ def sampled_frames(
     *,
     skip_unneeded: bool = True,
 ) -> Iterator[SampledFrame]:
-    """Yield the frames of a chunk in order of time; one that is damaged beyond decoding is left out.
+    """Yield the frames of a chunk in order of time; damaged ones are left out.
 
     Args:
         path: the video.
@@ -73,7 +73,12 @@ def sampled_frames(
     convert = _Converter(info, size)
     ticks = _untimed_frames(path, info, chunk) if chunk.groups is None else None
     frames = ticks or _timed_frames(path, info, chunk.groups or (), skip_unneeded=skip_unneeded)
+    last_tick: int | None = None
     for tick, frame in frames:
+        if last_tick is not None and tick <= last_tick:
+            # The times of a damaged file may run backwards where its pictures do not.
+            continue
+        last_tick = tick
         at = timestamp(tick, info.origin, info.tick_s, chunk.sampling.start_s)
         yield SampledFrame(at, convert(frame))
 

@@ -59,27 +59,27 @@ def mutated(data: bytes, changes: list[tuple[float, str]], value: int) -> bytes:
 
 
 @pytest.fixture(scope="module", params=SOURCES)
-def video(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Return the bytes of a sound video."""
+def video(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a sound video."""
     recipe = SOURCES[request.param]
-    return render(recipe, tmp_path_factory.mktemp("sound") / f"video{recipe.suffix}").read_bytes()
+    return render(recipe, tmp_path_factory.mktemp("sound") / f"video{recipe.suffix}")
 
 
 @pytest.fixture(scope="module", params=ANIMATIONS)
-def animation(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Return the bytes of a sound animation."""
+def animation(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a sound animation."""
     path = tmp_path_factory.mktemp("sound") / f"animation.{request.param}"
     pictures = [Image.fromarray(drawn(index)) for index in range(6)]
     pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=50, disposal=2)
-    return path.read_bytes()
+    return path
 
 
 @poison
 @given(mutations, values)
-def test_damaged_videos(tmp_path: Path, video: bytes, changes: list[tuple[float, str]], value: int) -> None:
+def test_damaged_videos(tmp_path: Path, video: Path, changes: list[tuple[float, str]], value: int) -> None:
     """Whatever bytes are wrong, frames of the right shape come out, or an error of the caller."""
     path = tmp_path / "damaged"
-    path.write_bytes(mutated(video, changes, value))
+    path.write_bytes(mutated(video.read_bytes(), changes, value))
     try:
         probe = probe_video(path)
         for chunk in plan_chunks(probe, Sampling(10), 0.0)[:20]:
@@ -95,11 +95,11 @@ def test_damaged_videos(tmp_path: Path, video: bytes, changes: list[tuple[float,
 @poison
 @given(mutations, values)
 def test_damaged_animations(
-    tmp_path: Path, animation: bytes, changes: list[tuple[float, str]], value: int
+    tmp_path: Path, animation: Path, changes: list[tuple[float, str]], value: int
 ) -> None:
     """Whatever bytes are wrong, frames of the right shape come out, or an error of the caller."""
     path = tmp_path / "damaged"
-    path.write_bytes(mutated(animation, changes, value))
+    path.write_bytes(mutated(animation.read_bytes(), changes, value))
     try:
         info = probe_animation(path)
         for count, frame in enumerate(animation_frames(path, info, Sampling(10))):
