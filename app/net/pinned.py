@@ -42,9 +42,10 @@ class Broken(Exception):
 class PinnedBackend(httpcore.AsyncNetworkBackend):
     """Connects to the IP addresses of one check, one after the other, and nowhere else."""
 
-    def __init__(self, checked: Checked) -> None:
+    def __init__(self, checked: Checked, network: httpcore.AsyncNetworkBackend) -> None:
         self._checked = checked
-        self._inner = httpcore.AnyIOBackend()
+        self._inner = network
+        self._stream: httpcore.AsyncNetworkStream | None = None
 
     async def connect_tcp(
         self,
@@ -64,12 +65,19 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
             # Each later address keeps a share of the time, so one that swallows everything starves none.
             share = (deadline - time.monotonic()) / (len(self._checked.ips) - position)
             try:
-                return await self._inner.connect_tcp(
+                self._stream = await self._inner.connect_tcp(
                     ip, port, max(share, _LEAST_CONNECT_S), local_address, socket_options
                 )
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
+            else:
+                return self._stream
         raise failure
+
+    async def aclose(self) -> None:
+        """Close the socket: httpcore forgets it where a TLS handshake is cancelled."""
+        if self._stream is not None:
+            await self._stream.aclose()
 
     async def connect_unix_socket(
         self,
@@ -90,9 +98,12 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
 class Outbound:
     """Makes exchanges with addresses that the guard lets through."""
 
-    def __init__(self, guard: Guard, tls: ssl.SSLContext) -> None:
+    def __init__(
+        self, guard: Guard, tls: ssl.SSLContext, network: httpcore.AsyncNetworkBackend | None = None
+    ) -> None:
         self._guard = guard
         self._tls = tls
+        self._network = network or httpcore.AnyIOBackend()
 
     @asynccontextmanager
     async def exchange(
@@ -136,8 +147,9 @@ class Outbound:
                 }
             },
         )
+        backend = PinnedBackend(checked, self._network)
         connection = httpcore.AsyncHTTPConnection(
-            request.url.origin, ssl_context=self._tls, network_backend=PinnedBackend(checked)
+            request.url.origin, ssl_context=self._tls, network_backend=backend
         )
         try:
             response = await _head(connection, request, timeout_s)
@@ -148,6 +160,7 @@ class Outbound:
             # Also where this task is being cancelled: no socket stays behind.
             with anyio.move_on_after(_CLOSE_TIMEOUT_S, shield=True):
                 await connection.aclose()
+                await backend.aclose()
 
 
 _FAILURES = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, ssl.SSLError, OSError)

@@ -82,7 +82,7 @@ class S3Store:
         self._transfer = TransferConfig(
             multipart_threshold=MULTIPART_BYTES, multipart_chunksize=MULTIPART_BYTES
         )
-        self._client = _client(place)
+        self._client = s3_client(place)
 
     async def put(self, key: str, data: bytes) -> None:
         """Keep bytes."""
@@ -160,7 +160,8 @@ class S3Store:
             return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
 
-def _client(place: S3Place) -> S3Client:
+def s3_client(place: S3Place) -> S3Client:
+    """Return a client that fails soon and tries again; it blocks."""
     secret = place.secret_access_key
     # A session of its own: boto3's default one is not safe to share between threads.
     return boto3.session.Session().client(
