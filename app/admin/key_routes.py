@@ -19,7 +19,8 @@ from app.admin.schemas import (
     WebhookSecretResponse,
 )
 from app.admin.tiers import memory_of
-from app.records.api_keys import DEFAULT_PLAN
+from app.plans import DEFAULT_PLAN, PUBLIC_PLANS
+from pipelines.errors import InvalidOption
 
 if TYPE_CHECKING:
     from app.admin.access import AdminAccess
@@ -31,6 +32,14 @@ def key_routes(services: Services, access: AdminAccess) -> APIRouter:
     """Return the routes."""
     router = APIRouter(prefix=f"{ADMIN_PATH}/api-keys", dependencies=[Depends(access.require)])
 
+    names = sorted({DEFAULT_PLAN, *PUBLIC_PLANS, *services.settings.plans})
+
+    def check_plan(plan: str | None) -> None:
+        """Refuse a plan that is none: a key of it would have the limits of the default one."""
+        if plan is not None and plan not in names:
+            message = f"plan: there is {', '.join(names)}."
+            raise InvalidOption(message)
+
     @router.post("", status_code=201)
     async def create_key(request: Request, wanted: CreateKeyRequest) -> ApiKeyCreatedResponse:
         r"""Make a key. The key and its webhook secret are shown this once.
@@ -40,6 +49,7 @@ def key_routes(services: Services, access: AdminAccess) -> APIRouter:
             curl -u "admin:$PASSWORD" -H "Content-Type: application/json" \
               -d '{"name": "Production App"}' "$URL/api/v1/admin/api-keys"
         """
+        check_plan(wanted.plan)
         made = await memory_of(services).keys.create(
             wanted.name, administrator_of(request), wanted.plan or DEFAULT_PLAN
         )
@@ -80,6 +90,7 @@ def key_routes(services: Services, access: AdminAccess) -> APIRouter:
               -d '{"name": "Renamed App", "is_active": false}' "$URL/api/v1/admin/api-keys/$KEY_ID"
         """
         given = changes.model_dump(exclude_unset=True)
+        check_plan(given.get("plan"))
         found = await memory_of(services).keys.patch(
             known_id(key_id, "key"), given, administrator_of(request)
         )

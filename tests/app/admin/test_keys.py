@@ -122,6 +122,7 @@ SENSELESS_KEYS = (
     '{"name": "a", "is_active": false}',
     '{"name": "a", "key": "chosen"}',
     '{"name": "a", "plan": "Free\'; --"}',
+    '{"name": "a", "plan": "entreprise"}',
     "[]",
     '"a"',
     "{",
