@@ -162,7 +162,7 @@ def door_two(services: Services, tasks: Tasks) -> APIRouter:
         known = _known(task_id)
         owner = owner_of(caller_of(request).id)
         gone = await tasks.store.delete(owner, known)
-        await _forget_media(services, tasks, owner, gone.media_url)
+        await _forget_media(tasks, owner, gone.media_url)
         tasks.wake()
         return _json(
             {"request_id": request_id_of(request.scope), "task_id": task_text(known), "deleted": True}
@@ -185,16 +185,13 @@ def plan_limit(services: Services, tasks: Tasks) -> Callable[[Request], Awaitabl
     return count
 
 
-async def _forget_media(services: Services, tasks: Tasks, owner: uuid.UUID, media_url: str) -> None:
+async def _forget_media(tasks: Tasks, owner: uuid.UUID, media_url: str) -> None:
     """Remove what was uploaded for a task, unless another one is made of it as well."""
     upload_id = read_upload_id(media_url.removeprefix("upload://").rstrip("/"))
     if upload_id is None or tasks.uploads is None or not media_url.startswith("upload://"):
         return
-    if await tasks.store.is_media_used(owner, media_url):
-        return
-    keys = await tasks.uploads.remove(owner, upload_id)
-    if services.memory is not None and services.memory.storage is not None:
-        await services.memory.storage.cleanup.try_now(keys)
+    if not await tasks.store.is_media_used(owner, media_url):
+        await tasks.uploads.remove(owner, upload_id)
 
 
 def _known(task_id: str) -> uuid.UUID:

@@ -120,7 +120,7 @@ async def open_tasks(
         }
         uploads = None
         if memory.storage is not None:
-            uploads = Uploads(database, memory.storage.place, signer)
+            uploads = Uploads(database, memory.storage.place, memory.storage.cleanup, signer)
 
         def source_for(owner: uuid.UUID) -> Intake:
             if uploads is None:

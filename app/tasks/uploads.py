@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from app.db.ids import new_id
 from app.db.tables import CleanupTaskRow
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Select
 
     from app.db.engine import Database, Reading, Writing
+    from app.records.cleanup import Cleanup
     from app.storage.port import ObjectStore
     from app.tasks.signing import TextSigner
 
@@ -42,6 +43,7 @@ MOST_BYTES = 2_000_000_000
 #: To be sent within this time, and to be used within it.
 LIVES = timedelta(days=1)
 PATH = "/v1/uploads"
+_COMPLETE = "The upload is complete; its parts cannot be changed."
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ class Uploads:
     Args:
         database: knows of them.
         objects: where the bytes are.
+        cleanup: removes what was registered to go.
         signer: signs the addresses of parts.
         multipart: where the storage takes the parts itself.
     """
@@ -98,12 +101,14 @@ class Uploads:
         self,
         database: Database,
         objects: ObjectStore,
+        cleanup: Cleanup,
         signer: TextSigner,
         multipart: Multipart | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._database = database
         self._objects = objects
+        self._cleanup = cleanup
         self._signer = signer
         self._multipart = multipart
         self._now = now
@@ -195,6 +200,8 @@ class Uploads:
         if len(data) != upload.bytes_of(number):
             message = f"Part {number} must have {upload.bytes_of(number)} bytes, not {len(data)}."
             raise InvalidOption(message)
+        if upload.is_complete:
+            raise Conflict(_COMPLETE)
         key = f"uploads/{upload.id.hex}/{number:05d}-{new_id().hex}"
         # Should this process die on the way, the object is removed after a while.
         async with self._database.transaction() as tx:
@@ -202,8 +209,7 @@ class Uploads:
         await self._objects.put(key, data)
         async with self._database.transaction() as tx:
             if (await _found(tx, upload.id, lock=True)).is_complete:
-                message = "The upload is complete; its parts cannot be changed."
-                raise Conflict(message)
+                raise Conflict(_COMPLETE)
             before = await tx.scalar(
                 select(UploadPartRow.object_key).where(
                     UploadPartRow.upload_id == upload.id, UploadPartRow.number == number
@@ -219,7 +225,9 @@ class Uploads:
                 )
             )
             await tx.execute(delete(CleanupTaskRow).where(CleanupTaskRow.object_key == key))
-            await register(tx, [before] if before else [])
+            replaced = [before] if before else []
+            await register(tx, replaced)
+        await self._cleanup.try_now(replaced)
 
     async def complete(self, owner: uuid.UUID, upload_id: uuid.UUID) -> Upload:
         """Say that every part was sent; any number of times.
@@ -286,33 +294,34 @@ class Uploads:
             async for piece in self._objects.get(key):
                 yield piece
 
-    async def remove(self, owner: uuid.UUID, upload_id: uuid.UUID) -> list[str]:
-        """Forget an upload; return its objects, which are registered to be removed."""
+    async def remove(self, owner: uuid.UUID, upload_id: uuid.UUID) -> None:
+        """Remove an upload and its bytes; one that is not there, or another's, is left alone."""
         async with self._database.transaction() as tx:
-            upload = await _found(tx, upload_id, lock=True)
+            try:
+                upload = await _found(tx, upload_id, lock=True)
+            except NotFound:
+                return
             if upload.owner != owner:
-                return []
-            return await _remove(tx, upload)
+                return
+            keys = await _remove(tx, upload)
+        await self._cleanup.try_now(keys)
 
-    async def remove_expired(self) -> list[str]:
-        """Forget uploads whose time is over; return their objects, which are registered to be removed."""
+    async def remove_expired(self) -> None:
+        """Remove uploads whose time is over."""
         async with self._database.read() as tx:
             over = list(
                 await tx.scalars(select(UploadRow.id).where(UploadRow.expires_at <= self._now()).limit(100))
             )
-        keys: list[str] = []
         for upload_id in over:
             async with self._database.transaction() as tx:
-                upload = await _found(tx, upload_id, lock=True)
-                keys += await _remove(tx, upload)
+                try:
+                    upload = await _found(tx, upload_id, lock=True)
+                except NotFound:
+                    continue  # another process was quicker
+                keys = await _remove(tx, upload)
+            await self._cleanup.try_now(keys)
             if self._multipart is not None and upload.multipart_id and not upload.is_complete:
                 await self._multipart.abandon(upload.object_key or "", upload.multipart_id)
-        return keys
-
-    async def count(self) -> int:
-        """Return how many uploads there are."""
-        async with self._database.read() as tx:
-            return await tx.scalar(select(func.count()).select_from(UploadRow)) or 0
 
 
 def _parts_of(upload_id: uuid.UUID) -> Select[Any]:
