@@ -24,12 +24,14 @@ def test_variables_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     """Each variable reaches its field; an empty one counts as not set."""
     monkeypatch.setenv("FACE_API_HOME", str(tmp_path))
     monkeypatch.setenv("FACE_API_API_KEY_ENABLED", "false")
+    monkeypatch.setenv("FACE_API_FETCH_ALLOW", "minio, 10.1.0.0/16")
     monkeypatch.setenv("FACE_API_CORS_ORIGINS", "https://a.example, https://b.example")
     monkeypatch.setenv("FACE_API_ADMIN_PASSWORD", "")
     settings = Settings()
     assert settings.home == Path(tmp_path)
     assert not settings.api_key_enabled
     assert settings.cors_origins == ("https://a.example", "https://b.example")
+    assert settings.fetch_allow == ("minio", "10.1.0.0/16")
     assert settings.admin_password is None
 
 
@@ -51,6 +53,7 @@ def test_settings_do_not_change() -> None:
     [
         ("PORT", "0"),
         ("PORT", "x"),
+        ("FETCH_ALLOW", "http://minio"),
         ("MAX_IMAGE_BYTES", "-1"),
         ("BOOTSTRAP_KEY", "ключ"),
         ("DETECT_RATE_LIMIT", "300"),

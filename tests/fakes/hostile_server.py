@@ -99,7 +99,7 @@ async def hostile_server(
         await server.wait_closed()
 
 
-def head(status: int = 200, **headers: int | str) -> bytes:
+def head(status: int = 200, /, **headers: int | str) -> bytes:
     """Return the head of an answer; underscores in names stand for hyphens."""
     lines = [f"HTTP/1.1 {status} Whatever"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
@@ -126,7 +126,7 @@ def answer(*pieces: bytes, pause_s: float = 0.0, forever: bool = False, hang: bo
 
 def whole(body: bytes, status: int = 200, **headers: str) -> Script:
     """Answer honestly."""
-    return answer(head(status, Content_Length=len(body), **headers) + body)
+    return answer(head(status, **headers, Content_Length=len(body)) + body)
 
 
 def cut_after(body: bytes, count: int, **headers: str) -> Script:

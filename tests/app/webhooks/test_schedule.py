@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from itertools import pairwise
+from itertools import pairwise, repeat
 
 import pytest
 from hypothesis import given
@@ -23,7 +23,7 @@ def test_eight_retries_fall_within_a_day(chances: list[float]) -> None:
     """Whatever chance says, waits grow, the last retry is late in the day, and there is no ninth."""
     now, waits = START + SLOWEST_ATTEMPT, []
     for number, chance in enumerate(chances, start=1):
-        due = next_try(number, now, lambda chance=chance: chance)
+        due = next_try(number, now, repeat(chance).__next__)
         assert due is not None
         waits.append(due - now)
         now = due + SLOWEST_ATTEMPT
@@ -35,7 +35,7 @@ def test_eight_retries_fall_within_a_day(chances: list[float]) -> None:
 
 def test_chance_spreads_deliveries() -> None:
     """Deliveries that failed together come back over a quarter of their wait."""
-    soonest, latest = (next_try(5, START, lambda chance=chance: chance) for chance in (0.0, 0.999))
+    soonest, latest = (next_try(5, START, repeat(chance).__next__) for chance in (0.0, 0.999))
     assert soonest is not None
     assert latest is not None
     assert (latest - START) / (soonest - START) > 1.3
