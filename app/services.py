@@ -88,10 +88,13 @@ def persistence_options(settings: Settings) -> PersistenceOptions:
 
 
 def _s3_place(settings: Settings) -> S3Place | None:
-    if settings.s3_bucket is None:
-        return None
+    return None if settings.s3_bucket is None else s3_access(settings)
+
+
+def s3_access(settings: Settings) -> S3Place:
+    """Return who this service is to S3, with its own bucket where it has one."""
     return S3Place(
-        bucket=settings.s3_bucket,
+        bucket=settings.s3_bucket or "",
         endpoint=settings.s3_endpoint,
         region=settings.s3_region,
         access_key_id=settings.s3_access_key_id,

@@ -8,6 +8,7 @@ import numpy as np
 
 from app.attributes import attributes_answer
 from pipelines.attributes import Attribute
+from pipelines.video.assembly import whole_box
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -35,10 +36,9 @@ def shown_face(
         attributes: what the face shows, where that was asked for.
         wanted: what was asked for.
     """
-    width, height = frame_size
-    x1, y1, x2, y2 = np.clip(np.rint(box), 0, [width, height, width, height]).astype(int).tolist()
+    x1, y1, x2, y2 = (float(edge) for edge in box)
     face: dict[str, Any] = {
-        "bbox": [x1, y1, x2 - x1, y2 - y1],
+        "bbox": list(whole_box((x1, y1, x2, y2), frame_size)),
         "confidence": round(score, CONFIDENCE_DIGITS),
     }
     if wanted and attributes is not None:

@@ -65,11 +65,11 @@ class ImageWork:
 def _shown(detection: Detection, options: TaskOptions) -> list[dict[str, Any]]:
     faces, size = detection.faces, (detection.image.width, detection.image.height)
     told = detection.attributes or (None,) * len(faces)
-    shown = [
+    return [
         shown_face(box, float(score), size, attributes, options.attributes)
         for box, score, attributes in zip(faces.boxes, faces.scores, told, strict=True)
+        if min(box[2:] - box[:2]) >= options.min_face_size
     ]
-    return [face for face in shown if min(face["bbox"][2:]) >= options.min_face_size]
 
 
 class _Numbering:

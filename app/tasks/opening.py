@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from app.errors import NotOffered
+from app.intake.buckets import BucketSender
 from app.intake.fetching import Intake
 from app.intake.uploaded import UploadSender
 from app.intake.web import WebSender
@@ -22,6 +23,8 @@ from app.logs import log_bug
 from app.net.allowing import AllowList
 from app.net.open import open_outbound
 from app.plans import Plans
+from app.services import s3_access
+from app.storage.s3 import s3_client
 from app.tasks.deliveries import Deliverer
 from app.tasks.queue import TaskQueue
 from app.tasks.runner import RunnerPace, TaskRunner
@@ -118,6 +121,12 @@ async def open_tasks(
             "http": WebSender(outbound),
             "https": WebSender(outbound),
         }
+        if settings.fetch_s3_buckets:
+            client = s3_client(s3_access(settings))
+            stack.callback(client.close)
+            buckets = BucketSender(client, settings.fetch_s3_buckets)
+            stack.push_async_callback(buckets.close)
+            shared["s3"] = buckets
         uploads = None
         if memory.storage is not None:
             uploads = Uploads(database, memory.storage.place, memory.storage.cleanup, signer)

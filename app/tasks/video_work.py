@@ -14,7 +14,7 @@ from app.tasks.values import ChunkPlan, MediaFacts, MediaPlan
 from pipelines.errors import InvalidOption
 from pipelines.video.animation import probe_animation
 from pipelines.video.assembly import Assembler
-from pipelines.video.plan import plan_chunks
+from pipelines.video.plan import CHUNK_WORK_S, plan_chunks
 from pipelines.video.probe import probe_video
 from pipelines.video.records import read_record
 from pipelines.video.sampling import Sampling
@@ -70,16 +70,22 @@ class ChunkExecutor(Protocol):
 
 
 class VideoPipeline:
-    """Analyses videos."""
+    """Analyses videos.
 
-    def __init__(self, executor: ChunkExecutor) -> None:
+    Args:
+        executor: who analyses chunks.
+        chunk_work_s: seconds of one thread's work that make a chunk.
+    """
+
+    def __init__(self, executor: ChunkExecutor, chunk_work_s: float = CHUNK_WORK_S) -> None:
         self._executor = executor
+        self._chunk_work_s = chunk_work_s
 
     async def open(self, path: Path, options: TaskOptions) -> VideoWork:
         """Probe a video and plan its chunks."""
         sampling = _sampling(options)
         probe = await asyncio.to_thread(probe_video, path)
-        chunks = await asyncio.to_thread(plan_chunks, probe, sampling)
+        chunks = await asyncio.to_thread(plan_chunks, probe, sampling, self._chunk_work_s)
         info = probe.info
         jobs = [ChunkJob(path, info, chunk, None, sampling, options) for chunk in chunks]
         total = sum(max(chunk.samples, 1) for chunk in chunks)

@@ -8,6 +8,8 @@ from uuid import UUID
 
 import pytest
 
+from app.db.engine import Database, database_url
+from app.db.migrate import migrate
 from app.plans import Plan, Plans
 from app.tasks.queue import TaskQueue
 from app.tasks.signing import TextSigner
@@ -15,9 +17,11 @@ from app.tasks.store import TaskStore
 from app.tasks.values import NewTask, TaskOptions, TaskType, read_task_id
 
 if TYPE_CHECKING:
-    from app.db.engine import Database
+    from collections.abc import AsyncIterator
+    from pathlib import Path
 
 ALICE, BOB, CAROL = UUID(int=1), UUID(int=2), UUID(int=3)
+BIG = Plan(requests_per_minute=60, concurrent_tasks=100)
 SMALL = Plan(requests_per_minute=60, concurrent_tasks=2, monthly_minutes=1)
 
 
@@ -28,6 +32,7 @@ class Desk:
     database: Database
     store: TaskStore
     queue: TaskQueue
+    plans: Plans
 
     async def create(self, owner: UUID = ALICE, plan: Plan = SMALL, **changes: Any) -> UUID:  # noqa: ANN401
         """Queue a picture and return the task's identifier."""
@@ -45,5 +50,18 @@ def picture(**changes: Any) -> NewTask:  # noqa: ANN401 - whatever a task has
 @pytest.fixture
 def desk(database: Database) -> Desk:
     """Return an empty installation's tasks; keys without a plan may run two at once."""
+    return _desk(database)
+
+
+@pytest.fixture
+async def sqlite_desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    """Return the same in SQLite alone, for what is no matter of databases."""
+    opened = Database(database_url(None, tmp_path))
+    await migrate(opened)
+    yield _desk(opened)
+    await opened.close()
+
+
+def _desk(database: Database) -> Desk:
     plans = Plans({"default": SMALL})
-    return Desk(database, TaskStore(database, TextSigner(database)), TaskQueue(database, plans))
+    return Desk(database, TaskStore(database, TextSigner(database)), TaskQueue(database, plans), plans)

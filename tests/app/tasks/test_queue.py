@@ -11,14 +11,13 @@ from sqlalchemy import select
 
 from app.db.task_tables import TaskChunkRow, WebhookDeliveryRow
 from app.errors import Conflict, Forbidden, NotFound, RateLimited
-from app.plans import Plan
 from app.tasks.paging import Page, PageFiller
 from app.tasks.queue import FRAMES, MOST_TRIES, POISON, TRACKS, Beat, LeaseLost
 from app.tasks.store import SameRequest, TaskFilter
 from app.tasks.values import ChunkPlan, MediaFacts, MediaPlan, Status, TaskFailure
 from app.tasks.watch import Watch
 from pipelines.errors import InvalidOption
-from tests.app.tasks.conftest import ALICE, BOB, CAROL, SMALL, picture
+from tests.app.tasks.conftest import ALICE, BIG, BOB, CAROL, SMALL, picture
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from tests.app.tasks.conftest import Desk
 
 PLAN = MediaPlan(MediaFacts(640, 480, 4.0), tuple(ChunkPlan(each, {}, 2.0) for each in range(2)), 4.0)
-BIG = Plan(requests_per_minute=60, concurrent_tasks=100)
 
 
 async def claimed(desk: Desk, *, lost: tuple[Beat, ...] = ()) -> Claim:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic_core import from_json
 
-from app.plans import Plans
 from app.tasks import patience
 from app.tasks.ports import WorkerDied
 from app.tasks.queue import POISON, TaskQueue
@@ -22,7 +21,7 @@ from app.tasks.values import Status, TaskType
 from pipelines.errors import DependencyDown, InvalidMedia, Overloaded
 from tests.app.records.requests import until
 from tests.app.tasks.chunked import ChunkedPipeline, OneFile
-from tests.app.tasks.conftest import ALICE, SMALL
+from tests.app.tasks.conftest import ALICE
 from tests.app.tasks.running_service import ROOT
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ async def running(
 ) -> AsyncIterator[TaskRunner]:
     """Run tasks in this process."""
     found = source or OneFile()
-    queue = TaskQueue(desk.database, Plans({"default": SMALL}))
+    queue = TaskQueue(desk.database, desk.plans)
     shop = Workshop(
         queue, lambda _: found, {TaskType.IMAGE: pipeline}, Scratch(home / "scratch"), chunks_at_once=2
     )
