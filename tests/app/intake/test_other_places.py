@@ -99,12 +99,11 @@ async def test_objects_that_change_are_not_mixed(
     buckets: Intake, client: S3Client, bucket: str, tmp_path: Path
 ) -> None:
     """An object that is replaced while it is read is refused, not put together from two."""
-    client.put_object(Bucket=bucket, Key="key", Body=BODY)
+    large = BODY * 20
 
     def replace_it(_have: int, _total: int | None) -> None:
-        client.put_object(Bucket=bucket, Key="key", Body=BODY[::-1])
+        client.put_object(Bucket=bucket, Key="key", Body=large[::-1])
 
-    large = BODY * 20
     client.put_object(Bucket=bucket, Key="key", Body=large)
     with pytest.raises(InvalidMedia, match="changed"):
         await buckets.fetch(

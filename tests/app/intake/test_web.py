@@ -108,9 +108,9 @@ async def test_a_broken_connection_costs_no_more_than_it_must(
     assert asked == ([None, *rests] if etag else [None, None])
 
 
-def lying_range(first: int, total: int, etag: str = ETAG) -> Script:
+def lying_range(first: int, total: int, etag: str = ETAG, stop: int | None = None) -> Script:
     """Return a part that claims to be another one than was asked for."""
-    part = BODY[first:]
+    part = BODY[first:stop]
     span = f"bytes {first}-{first + len(part) - 1}/{total}"
     return answer(head(206, Content_Length=len(part), Content_Range=span, ETag=etag) + part)
 
@@ -119,13 +119,22 @@ def lying_range(first: int, total: int, etag: str = ETAG) -> Script:
     "second",
     [
         lying_range(99_999, len(BODY)),
+        lying_range(99_999, len(BODY), stop=-1),
         lying_range(100_000, len(BODY) + 5),
         lying_range(100_000, len(BODY), '"v2"'),
         answer(head(206, Content_Length=3, ETag=ETAG) + b"abc"),
         answer(head(206, Content_Length=3, Content_Range="bytes x-y/z", ETag=ETAG) + b"abc"),
         answer(head(416, Content_Length=0)),
     ],
-    ids=["another start", "another size", "another version", "no range", "nonsense", "not satisfiable"],
+    ids=[
+        "an earlier start",
+        "another start, right length",
+        "another size",
+        "another version",
+        "no range",
+        "nonsense",
+        "not satisfiable",
+    ],
 )
 async def test_parts_of_something_else_are_not_used(
     intake: Intake, server: HostileServer, url: Url, tmp_path: Path, second: Script
@@ -145,6 +154,16 @@ async def test_a_file_that_changed_is_fetched_anew(
     await intake.fetch(url("/"), tmp_path / "media", LIMITS)
     assert server.requests[1].headers["if-range"] == '"v0"'
     assert (tmp_path / "media").read_bytes() == BODY
+
+
+async def test_written_blocks_are_forgotten_too(
+    intake: Intake, server: HostileServer, url: Url, tmp_path: Path
+) -> None:
+    """Starting anew after much was written leaves nothing of it, in the file or in its hash."""
+    server.on("/", cut_after(b"x" * 5_000_000, 3_000_000), whole(BODY * 5))
+    fetched = await intake.fetch(url("/"), tmp_path / "media", replace(LIMITS, max_bytes=10_000_000))
+    assert (tmp_path / "media").read_bytes() == BODY * 5
+    assert fetched.sha256 == hashlib.sha256(BODY * 5).hexdigest()
 
 
 @pytest.mark.parametrize("weak", ['W/"v1"', None])
