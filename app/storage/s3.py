@@ -156,7 +156,7 @@ class S3Store:
 
     async def _away(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         call = partial(work, *args, **kwargs)
-        with _naming_trouble():
+        with naming_s3_trouble():
             return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
 
@@ -185,7 +185,7 @@ def s3_client(place: S3Place) -> S3Client:
 
 
 @contextmanager
-def _naming_trouble() -> Iterator[None]:
+def naming_s3_trouble() -> Iterator[None]:
     """Say which trouble it is when the storage does not do what it is asked."""
     try:
         yield

@@ -25,6 +25,7 @@ from app.net.open import open_outbound
 from app.plans import Plans
 from app.services import s3_access
 from app.storage.s3 import s3_client
+from app.storage.s3_multipart import S3Multipart
 from app.tasks.deliveries import Deliverer
 from app.tasks.queue import TaskQueue
 from app.tasks.runner import RunnerPace, TaskRunner
@@ -129,7 +130,12 @@ async def open_tasks(
             shared["s3"] = buckets
         uploads = None
         if memory.storage is not None:
-            uploads = Uploads(database, memory.storage.place, memory.storage.cleanup, signer)
+            multipart = None
+            if settings.s3_bucket is not None:
+                multipart = S3Multipart(s3_access(settings))
+                stack.push_async_callback(multipart.close)
+            storage = memory.storage
+            uploads = Uploads(database, storage.place, storage.cleanup, signer, multipart)
 
         def source_for(owner: uuid.UUID) -> Intake:
             if uploads is None:

@@ -79,8 +79,11 @@ class Multipart(Protocol):
     async def part_url(self, key: str, multipart_id: str, number: int, expires_in_s: int) -> str:
         """Return the address that a part is sent to."""
 
+    async def arrived(self, key: str, multipart_id: str) -> set[int]:
+        """Return the numbers of the parts that are there."""
+
     async def finish(self, key: str, multipart_id: str) -> int:
-        """Join the parts that are there and return the object's size; at most once, then it is there."""
+        """Join the parts that are there and return the object's size; again, only the size."""
 
     async def abandon(self, key: str, multipart_id: str) -> None:
         """Drop the parts."""
@@ -237,34 +240,34 @@ class Uploads:
             Forbidden: it is another's.
             Conflict: parts are missing.
         """
-        async with self._database.read() as tx:
-            upload = await _owned(tx, owner, upload_id)
-            if upload.is_complete:
-                return upload
-            arrived = set(
-                await tx.scalars(select(UploadPartRow.number).where(UploadPartRow.upload_id == upload_id))
-            )
+        upload = await self.get(owner, upload_id)
+        if upload.is_complete:
+            return upload
+        missing = await self.missing_parts(upload)
+        if missing:
+            shown = ", ".join(map(str, missing[:10]))
+            message = f"{len(missing)} parts are missing, the first of them: {shown}."
+            raise Conflict(message)
         if self._multipart is not None and upload.object_key and upload.multipart_id:
             size = await self._multipart.finish(upload.object_key, upload.multipart_id)
             if size != upload.size_bytes:
                 message = f"The parts have {size} bytes together, not {upload.size_bytes}."
-                raise Conflict(message)
-        else:
-            missing = [number for number in range(1, upload.part_count + 1) if number not in arrived]
-            if missing:
-                shown = ", ".join(map(str, missing[:10]))
-                message = f"{len(missing)} parts are missing, the first of them: {shown}."
                 raise Conflict(message)
         async with self._database.transaction() as tx:
             await tx.execute(update(UploadRow).where(UploadRow.id == upload_id).values(is_complete=True))
             return await _owned(tx, owner, upload_id)
 
     async def missing_parts(self, upload: Upload) -> list[int]:
-        """Return which parts did not arrive here yet."""
-        async with self._database.read() as tx:
-            arrived = set(
-                await tx.scalars(select(UploadPartRow.number).where(UploadPartRow.upload_id == upload.id))
-            )
+        """Return which parts did not arrive yet."""
+        if upload.is_complete:
+            return []
+        if self._multipart is not None and upload.object_key and upload.multipart_id:
+            arrived = await self._multipart.arrived(upload.object_key, upload.multipart_id)
+        else:
+            async with self._database.read() as tx:
+                arrived = set(
+                    await tx.scalars(select(UploadPartRow.number).where(UploadPartRow.upload_id == upload.id))
+                )
         return [number for number in range(1, upload.part_count + 1) if number not in arrived]
 
     async def get(self, owner: uuid.UUID, upload_id: uuid.UUID) -> Upload:

@@ -7,6 +7,7 @@ import os
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -23,6 +24,7 @@ from app.tasks.values import TaskType
 from pipelines.attributes import Attribute
 from tests.app.conftest import client_of
 from tests.app.records.requests import until
+from tests.app.storage.conftest import s3_place
 from tests.fakes.engine import FakeEngine
 from tests.pictures import PORTRAIT, picture
 
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    import httpx
+    from tests.servers import S3Server
 
 MEDIA = "https://example.com/a.jpg"
 KEY = "the-key-of-this-test"
@@ -403,3 +405,40 @@ async def _other_key(service: Service, plan: str) -> str:
     keys = service.tasks.deliverer._secrets  # noqa: SLF001 - the service's keys
     created = await keys.create("other", ADMIN, plan)  # type: ignore[attr-defined] # they are ApiKeys
     return str(created.key)
+
+
+async def test_parts_go_straight_to_a_bucket(tmp_path: Path, s3_server: S3Server) -> None:
+    """With S3 each part has an address of the storage's own; what is joined there is media like any other."""
+    data = picture(PORTRAIT).read_bytes() + os.urandom(PART_BYTES)
+    place = s3_place(s3_server)
+    async with opened(
+        tmp_path,
+        runs=True,
+        s3_bucket=place.bucket,
+        s3_endpoint=place.endpoint,
+        s3_access_key_id=place.access_key_id,
+        s3_secret_access_key=place.secret_access_key,
+    ) as service:
+        client = service.client
+        upload = (await client.post("/v1/uploads", json={"filename": "a", "size": len(data)})).json()
+        async with httpx.AsyncClient() as anybody:
+            for number, url in enumerate(upload["parts"]["urls"]):
+                assert url.startswith(s3_server.endpoint)
+                part = data[number * PART_BYTES : (number + 1) * PART_BYTES]
+                early = await client.post(f"/v1/uploads/{upload['upload_id']}/complete")
+                assert error_of(early)[:2] == (409, "conflict")
+                assert (await anybody.put(url, content=part)).status_code == 200
+        for _ in range(2):
+            done = await client.post(f"/v1/uploads/{upload['upload_id']}/complete")
+            assert done.json()["status"] == "complete"
+        task_id = (await service.create(media_url=upload["media_url"])).json()["task_id"]
+
+        async def is_done() -> bool:
+            status: str = (await client.get(f"/v1/task/{task_id}")).json()["status"]
+            assert status != "failed"
+            return status == "succeeded"
+
+        await until(is_done)
+        assert service.engine.seen == [data]
+        await client.delete(f"/v1/task/{task_id}")
+        assert (await client.get(f"/v1/uploads/{upload['upload_id']}")).status_code == 404
