@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 ALICE, BOB, CAROL = UUID(int=1), UUID(int=2), UUID(int=3)
 BIG = Plan(requests_per_minute=60, concurrent_tasks=100)
 SMALL = Plan(requests_per_minute=60, concurrent_tasks=2, monthly_minutes=1)
+PLANS = Plans({"default": SMALL})
 
 
 @dataclass
@@ -63,5 +64,4 @@ async def sqlite_desk(tmp_path: Path) -> AsyncIterator[Desk]:
 
 
 def _desk(database: Database) -> Desk:
-    plans = Plans({"default": SMALL})
-    return Desk(database, TaskStore(database, TextSigner(database)), TaskQueue(database, plans), plans)
+    return Desk(database, TaskStore(database, TextSigner(database)), TaskQueue(database, PLANS), PLANS)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,16 @@ SECRET = "whsec_c2VjcmV0IG9mIHRoaXMgdGVzdA=="  # noqa: S105 - a test's
 ROOT = Path(__file__).parents[3]
 
 
+@dataclass(frozen=True)
+class RunningService:
+    """Where it answers, and which process it is."""
+
+    url: str
+    pid: int
+
+
 @contextmanager
-def running_service(home: Path, **settings: str) -> Iterator[str]:
+def running_service(home: Path, **settings: str) -> Iterator[RunningService]:
     """Start the service, give its address, and end it afterwards."""
     environment = {
         **os.environ,
@@ -45,7 +54,7 @@ def running_service(home: Path, **settings: str) -> Iterator[str]:
         )
         try:
             _wait_until_well(url, process, home / "log")
-            yield url
+            yield RunningService(url, process.pid)
         finally:
             process.terminate()
             process.wait(20)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import sys
 
@@ -34,4 +35,6 @@ async def serve(descriptor: int) -> None:
 
 if __name__ == "__main__":
     configure_logging()
+    # The server raises what stopped it once more when it is done; then the rest is still to be closed.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     asyncio.run(serve(int(sys.argv[1])))

@@ -66,8 +66,8 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """Speak to the running service."""
-    with running_service(tmp_path_factory.mktemp("home")) as url:
-        opened = Client(url, KEY)
+    with running_service(tmp_path_factory.mktemp("home")) as service:
+        opened = Client(service.url, KEY)
         yield opened
         opened.http.close()
 
