@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ from app.storage.s3_multipart import S3Multipart
 from app.tasks.deliveries import Deliverer
 from app.tasks.queue import TaskQueue
 from app.tasks.runner import RunnerPace, TaskRunner
-from app.tasks.running import Workshop
+from app.tasks.running import Workshop, usual_limits
 from app.tasks.scratch import Scratch
 from app.tasks.signing import TextSigner
 from app.tasks.store import TaskStore
@@ -42,8 +42,9 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import AsyncIterator, Collection, Mapping
 
-    from app.intake.port import MediaSource, Sender
+    from app.intake.port import FetchLimits, MediaSource, Sender
     from app.services import Services
+    from app.settings import Settings
     from app.tasks.ports import MediaPipeline
     from app.tasks.values import TaskType
     from pipelines.attributes import Attribute
@@ -148,7 +149,8 @@ async def open_tasks(
         deliverer = Deliverer(database, store, memory.keys, WebhookSender(outbound))
         runner = None
         if runs:
-            shop = Workshop(queue, source, pipelines, Scratch(settings.home / "scratch"))
+            scratch = Scratch(settings.home / "scratch")
+            shop = Workshop(queue, source, pipelines, scratch, limits=partial(_limits, settings))
             pace = pace or RunnerPace(slots=settings.task_slots)
             runner = TaskRunner(shop, pace, on_end=deliverer.wake)
         tasks = Tasks(
@@ -170,6 +172,10 @@ async def open_tasks(
             keeping_tidy = asyncio.create_task(_keep_tidy(tasks))
             stack.push_async_callback(_ended, keeping_tidy)
         yield tasks
+
+
+def _limits(settings: Settings, kind: TaskType) -> FetchLimits:
+    return replace(usual_limits(kind), total_s=settings.fetch_timeout_s, stall_s=settings.fetch_stall_s)
 
 
 async def _keep_tidy(tasks: Tasks) -> None:

@@ -51,6 +51,11 @@ class _Poisoned(Exception):
     """Whoever analyses this media dies of it."""
 
 
+def usual_limits(kind: TaskType) -> FetchLimits:
+    """Return when fetching is given up unless the operator says otherwise."""
+    return FetchLimits(max_bytes=MOST_BYTES[kind])
+
+
 @dataclass(frozen=True, slots=True)
 class Workshop:
     """What running a task takes.
@@ -61,6 +66,7 @@ class Workshop:
         pipelines: who analyses which type of media.
         scratch: where media lies meanwhile.
         chunks_at_once: how many chunks of one task are analysed side by side.
+        limits: when fetching media of a type is given up.
     """
 
     queue: TaskQueue
@@ -68,6 +74,7 @@ class Workshop:
     pipelines: Mapping[TaskType, MediaPipeline]
     scratch: Scratch
     chunks_at_once: int = CHUNKS_AT_ONCE
+    limits: Callable[[TaskType], FetchLimits] = usual_limits
 
 
 async def run_task(shop: Workshop, claim: Claim) -> None:
@@ -101,7 +108,7 @@ async def _attempt(shop: Workshop, claim: Claim, folder: Path) -> TaskFailure | 
 
 async def _analyse(shop: Workshop, claim: Claim, folder: Path) -> None:
     task, queue = claim.task, shop.queue
-    limits = FetchLimits(max_bytes=MOST_BYTES[task.type])
+    limits = shop.limits(task.type)
     source = shop.sources(task.owner)
     fetched = await patiently(lambda: source.fetch(task.media_url, folder / "media", limits))
     work = await patiently(lambda: shop.pipelines[task.type].open(fetched.path, task.options))
