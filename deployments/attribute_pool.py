@@ -8,6 +8,7 @@ from ray import serve
 
 from app.settings import load_settings
 from deployments.crop_handles import CropParcel, unpack_crops
+from deployments.health import refuse_stuck
 from deployments.networks import open_attribute_networks
 from pipelines.lane import ThreadLane
 from pipelines.read_attributes import answer_grouped
@@ -37,6 +38,14 @@ class AttributePool:
     def specs(self) -> tuple[CropSpec, ...]:
         """List the loaded networks."""
         return tuple(network.spec for network in self._networks.values())
+
+    def check_health(self) -> None:
+        """Have Serve replace a replica whose networks do not come back.
+
+        Raises:
+            DependencyDown: one of them is stuck.
+        """
+        refuse_stuck(self._lane)
 
     async def answer(self, parcel: CropParcel) -> Rows:
         """Return each named network's rows for its crops."""

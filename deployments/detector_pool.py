@@ -8,6 +8,7 @@ from ray import serve
 
 from app.logs import configure_logging
 from app.settings import load_settings
+from deployments.health import refuse_stuck
 from deployments.networks import open_network
 from pipelines.batching import propose_grouped
 from pipelines.lane import ThreadLane
@@ -34,6 +35,14 @@ class DetectorPool:
     def spec(self) -> DetectorSpec:
         """Tell what the detector is."""
         return self._network.spec
+
+    def check_health(self) -> None:
+        """Have Serve replace a replica whose network does not come back.
+
+        Raises:
+            DependencyDown: it is stuck.
+        """
+        refuse_stuck(self._lane)
 
     async def propose(self, canvases: list[NDArray[np.uint8]], confidence: float) -> list[Proposals]:
         """Return the proposals for each canvas of one picture."""

@@ -9,6 +9,7 @@ from app.logs import configure_logging
 from app.settings import load_settings
 from deployments.crop_handles import PoolCropNetworks
 from deployments.handles import Parcel, open_pools, pack, unpack
+from deployments.health import refuse_unready
 from deployments.networks import open_analyzer
 
 if TYPE_CHECKING:
@@ -39,6 +40,14 @@ class ImageStage:
     async def ready(self) -> bool:
         """Tell whether a picture sent now would be answered."""
         return await self._analyzer.ready()
+
+    async def check_health(self) -> None:
+        """Have Serve replace a replica whose lane does not come back.
+
+        Raises:
+            DependencyDown: it is stuck.
+        """
+        await refuse_unready(self._analyzer)
 
     async def detect(self, parcel: Parcel, options: DetectOptions) -> Detection:
         """Find the faces in a picture."""

@@ -12,12 +12,14 @@ from app.services import open_services
 from app.settings import load_settings
 from deployments.crop_handles import PoolCropNetworks
 from deployments.handles import StageEngine, open_pools
+from deployments.health import refuse_unready
 from deployments.networks import open_analyzer
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from deployments.args import AppArgs
+    from pipelines.analyze_image import ImageAnalyzer
     from pipelines.ports import ImageEngine
 
 
@@ -47,17 +49,28 @@ class Ingress:
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         settings = load_settings()
         engine: ImageEngine
+        #: Only what runs in this process: a stage that is away is no reason to replace the ingress.
+        self._own: ImageAnalyzer | None = None
         if stage is not None:
             engine = await StageEngine.open(stage)
         else:
             detectors = await open_pools(pools) if pools else None
             crops = await PoolCropNetworks.open(attributes) if attributes is not None else None
-            engine = open_analyzer(args, settings, args.ingress.max_waiting, detectors, crops)
+            engine = self._own = open_analyzer(args, settings, args.ingress.max_waiting, detectors, crops)
 
         self._closing = AsyncExitStack()
         self._services = await self._closing.enter_async_context(
             open_services(settings, engine, is_behind_edge=True)
         )
+
+    async def check_health(self) -> None:
+        """Have Serve replace a replica whose lane does not come back.
+
+        Raises:
+            DependencyDown: it is stuck.
+        """
+        if self._own is not None:
+            await refuse_unready(self._own)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Return the web app; Serve calls this once the constructor is done."""

@@ -107,7 +107,7 @@ class ImageAnalyzer:
 
     async def ready(self) -> bool:
         """Tell whether a picture sent now would be answered."""
-        return True
+        return not self._lane.is_stuck
 
     async def detect(self, data: bytes, options: DetectOptions) -> Detection:
         """Find the faces in a picture, and what each of them shows where that is asked for.

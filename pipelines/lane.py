@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import cv2
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 
     from pipelines.ports import DetectorNetwork, DetectorSpec, Lane, Proposals
 
+#: Longer than the largest picture takes on a slow machine: whatever takes longer will not end.
+STUCK_AFTER_S = 120.0
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -33,11 +39,13 @@ class ThreadLane:
     each other, which wastes less than splitting each one.
     """
 
-    def __init__(self, workers: int, max_waiting: int = 256) -> None:
+    def __init__(self, workers: int, max_waiting: int = 256, stuck_after_s: float = STUCK_AFTER_S) -> None:
         cv2.setNumThreads(1)
         _keep_freed_memory()
         self._limit = workers + max_waiting
         self._held = 0
+        self._stuck_after_s = stuck_after_s
+        self._begun: dict[int, float] = {}
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="lane")
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -52,10 +60,24 @@ class ThreadLane:
         self._held += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(
-                self._executor, partial(work, *args, **kwargs)
+                self._executor, self._timed, partial(work, *args, **kwargs)
             )
         finally:
             self._held -= 1
+
+    @property
+    def is_stuck(self) -> bool:
+        """Tell whether a piece of work has held its thread for longer than any may take."""
+        oldest = min(list(self._begun.values()), default=math.inf)
+        return monotonic() - oldest > self._stuck_after_s
+
+    def _timed(self, work: Callable[[], T]) -> T:
+        thread = threading.get_ident()
+        self._begun[thread] = monotonic()
+        try:
+            return work()
+        finally:
+            del self._begun[thread]
 
     def close(self) -> None:
         """Finish what runs, drop what waits, and end the threads."""

@@ -168,6 +168,10 @@ class AttributeReader(Protocol):
 class Lane(Protocol):
     """Where work that would hold up the event loop is done."""
 
+    @property
+    def is_stuck(self) -> bool:
+        """Tell whether work that began does not end."""
+
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do the work elsewhere and return what it returns."""
 

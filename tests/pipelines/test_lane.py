@@ -53,6 +53,8 @@ async def test_work_given_up_while_waiting_never_starts() -> None:
         waiting = asyncio.create_task(lane.run(started.set))
         await asyncio.sleep(0)
         waiting.cancel()
+        # Hanging up takes a turn of the loop to reach what waits.
+        await asyncio.wait([waiting])
         gate.set()
         await running
         await lane.run(int)
@@ -67,3 +69,18 @@ async def test_a_network_works_on_the_lane() -> None:
         (proposals,) = await detector.propose([scene(64, 32, (8, 8, 16, 16))], 0.5)
     assert detector.spec is network.spec
     assert np.array_equal(proposals.faces.boxes, np.array([[8, 8, 16, 16]], np.float32))
+
+
+async def test_work_that_does_not_end_shows() -> None:
+    """A lane is stuck once one piece of work has held it for longer than anything may take."""
+    gate = threading.Event()
+    seen = []
+    with ThreadLane(1, stuck_after_s=0.05) as lane:
+        seen.append(lane.is_stuck)
+        running = asyncio.create_task(lane.run(gate.wait, 10))
+        await asyncio.sleep(0.15)
+        seen.append(lane.is_stuck)
+        gate.set()
+        await running
+        seen.append(lane.is_stuck)
+    assert seen == [False, True, False]
