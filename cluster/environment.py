@@ -49,6 +49,11 @@ class Place:
     scratch: Path
 
     @property
+    def ray(self) -> Path:
+        """Tell where Ray keeps its files: it opens that folder to everybody, whose parent is the owner's."""
+        return self.scratch / "r"
+
+    @property
     def mark(self) -> str:
         """Tell the mark that the service's processes bear."""
         return str(self.home)

@@ -99,7 +99,8 @@ def stop(settings: Settings) -> bool:
             with suppress(Exception):  # it is ended below whatever happens here
                 _drain(running)
         clear_leftovers(place)
-        place.scratch.rmdir()
+        with suppress(OSError):  # something in it could not be removed; the next start tries again
+            place.scratch.rmdir()
         return found
 
 
@@ -121,7 +122,7 @@ def keep_logs(place: Place) -> None:
     kept = place.run / "failed-start"
     shutil.rmtree(kept, ignore_errors=True)
     with suppress(OSError):
-        shutil.copytree(place.scratch / "session_latest" / "logs" / "serve", kept)
+        shutil.copytree(place.ray / "session_latest" / "logs" / "serve", kept)
 
 
 def read_state(place: Place) -> Running | None:

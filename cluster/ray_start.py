@@ -46,7 +46,7 @@ def start_ray(place: Place, variables: Mapping[str, str], ports: Ports) -> str:
         f"--metrics-export-port={metrics}",
         "--min-worker-port=0",
         "--max-worker-port=0",
-        f"--temp-dir={place.scratch}",
+        f"--temp-dir={place.ray}",
         f"--object-store-memory={OBJECT_STORE_BYTES}",
         "--include-dashboard=false",
         "--include-log-monitor=false",

@@ -70,7 +70,7 @@ def test_sockets_fit_into_their_paths(homes: list[Settings]) -> None:
     folder, name = os.path.split(given["RAY_SERVE_HAPROXY_SOCKET_PATH"])
     # HAProxy binds beside the socket first, under a longer name.
     assert len(f"{folder}/{NODE}/{name}.1234567.tmp") <= LONGEST_SOCKET
-    assert len(f"{place.scratch}/{RAY_SOCKET}") <= LONGEST_SOCKET
+    assert len(f"{place.ray}/{RAY_SOCKET}") <= LONGEST_SOCKET
 
 
 def test_a_long_temporary_folder_is_not_used(

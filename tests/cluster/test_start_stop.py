@@ -68,6 +68,12 @@ def answers(port: int) -> bool:
         return asking.connect_ex(("127.0.0.1", port)) == 0
 
 
+def stored(service: Trial) -> set[str]:
+    """Return the names in the service's home, without those of files that exist only while it runs."""
+    passing = ("run", "-shm", "-wal")
+    return {path.name for path in service.home.iterdir() if not path.name.endswith(passing)}
+
+
 def test_a_port_in_use_is_told(variables: dict[str, str]) -> None:
     """The start fails with the port's number and the setting that changes it, and starts nothing."""
     with socket.socket() as listener:
@@ -179,13 +185,13 @@ def test_down_leaves_nothing_and_the_next_start_is_quick(
     }
     assert service.port in ports
     scratch = place_of(Settings(home=service.home)).scratch
-    kept = {path for path in service.home.iterdir() if path.name != "run"}
+    kept = stored(service)
     ran = service.facefleet("down")
     assert (ran.returncode, ran.stdout) == (0, "facefleet: stopped\n")
     assert service.processes() == []
     assert not [port for port in ports if answers(port)]
     assert not scratch.exists()
-    assert {path for path in service.home.iterdir() if path.name != "run"} >= kept
+    assert stored(service) >= kept
     took = up(service)
     with capsys.disabled():
         print(f"\nsecond start: {took:.1f} s")  # noqa: T201 - a figure for whoever runs this

@@ -12,6 +12,9 @@ import httpx
 import psutil
 import pytest
 
+from app.settings import Settings
+from cluster.environment import place_of
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -195,10 +198,7 @@ def test_no_secret_is_in_the_logs(service: Trial, client: httpx.Client, group_ph
         "/api/v1/detect?confidence=0.5&signature=do-not-write-this-down",
         files={"image": ("a-name-not-to-be-written-down.jpg", group_photo_path.read_bytes())},
     )
-    from app.settings import Settings  # noqa: PLC0415 - as above
-    from cluster.environment import place_of  # noqa: PLC0415 - the scratch folder of this service alone
-
-    logs = list((place_of(Settings(home=service.home)).scratch / "session_latest" / "logs").rglob("*.*"))
+    logs = list((place_of(Settings(home=service.home)).ray / "session_latest" / "logs").rglob("*.*"))
     text = b"".join(log.read_bytes() for log in logs if log.is_file())
     assert b"/api/v1/detect" in text
     for secret in (service.key, service.admin_password, "do-not-write", "a-name-not-to-be", "left_eye"):
