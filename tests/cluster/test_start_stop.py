@@ -123,11 +123,12 @@ def test_down_where_nothing_runs_says_so(variables: dict[str, str]) -> None:
 
 def test_a_second_up_leaves_the_service_alone(service: Trial) -> None:
     """Who starts what runs already gets the same service, and its address."""
-    before = {process.pid for process in service.processes()}
+    before = {process.pid for process in service.replicas()}
     ran = service.facefleet("up", "--config", str(service.home / "serve_config.yaml"))
     assert ran.returncode == 0
     assert service.url in ran.stdout
-    assert {process.pid for process in service.processes()} == before
+    assert before
+    assert {process.pid for process in service.replicas()} == before
 
 
 def test_files_of_the_service_are_its_owners(service: Trial) -> None:
