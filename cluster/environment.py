@@ -108,7 +108,7 @@ def environment(settings: Settings, place: Place, ports: Ports) -> dict[str, str
         "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(fallback_grpc),
         "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(ports.replicas[0]),
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(ports.replicas[-1]),
-        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "5",
         edge.BINARY_ENV: get_haproxy_binary(),
         edge.ADDRESS_ENV: settings.host,
         edge.LISTEN_ENV: LOOPBACK,

@@ -79,6 +79,7 @@ def harden(config: str, *, address: str, listen: str, body_limit: int) -> str:
         pattern, rule = rf"^({section}\n *bind )\S*:(\d+)$", rf"\g<1>{_bracketed(host)}:\2"
         config = _replaced(config, pattern, rule, at_least=1)
     config = _replaced(config, r"^ *errorfile 50[234] .*\n", "", at_least=0)
+    config = _replaced(config, r"^( *)http-reuse always$", r"\1http-reuse safe", at_least=0)
     config = _replaced(config, r"^ *log \S+ local0 info\n", "", at_least=1)
     config = _replaced(config, r"^ *server \S+-fallback-\S+ .* backup\n", "", at_least=0)
     config = _replaced(config, r"^( *stats socket .*) mode 666 ", r"\1 mode 600 ", at_least=1)
