@@ -15,6 +15,8 @@ from models import graph
 from models.canvas_detector import InputScaling, fill_blob
 from models.errors import BadWeights
 from models.session import BoundSession, RuntimeOptions, open_session
+from pipelines.embed_faces import FACE_CROP
+from pipelines.ports import CropSpec, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,18 +34,23 @@ _DIMENSIONS = 2
 
 
 class Embedder:
-    """One embedding network; safe to call from several threads."""
+    """One embedding network, which is a network of crops as well; safe to call from several threads."""
 
     def __init__(
         self, name: str, session: BoundSession, scaling: InputScaling, dimensions: int, max_batch: int
     ) -> None:
         self.name = name
+        self.spec = CropSpec(name, Reading.EMBEDDING, (FACE_CROP,))
         self.dimensions = dimensions
         self.max_batch = max_batch
         self._session = session
         self._scaling = scaling
 
-    def embed(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    def answer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return a row for each crop: uint8 BGR [N, 112, 112, 3]."""
+        return self.embed(crops)
+
+    def embed(self, crops: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return float32 [N, dimensions], each row of length one.
 
         Args:

@@ -98,6 +98,7 @@ class Reading(str, Enum):
     AGE_AND_GENDER: years, then how likely female.
     EMOTION: how likely each emotion is, in the order of `pipelines.attributes.Emotion`.
     GLASSES, MASK: how likely the face wears it, 0..1.
+    EMBEDDING: a vector of length one that lies close to others of the same person.
     """
 
     MESH = "mesh"
@@ -108,6 +109,7 @@ class Reading(str, Enum):
     EMOTION = "emotion"
     GLASSES = "glasses"
     MASK = "mask"
+    EMBEDDING = "embedding"
 
 
 @dataclass(frozen=True, slots=True)

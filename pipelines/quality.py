@@ -80,6 +80,12 @@ def factors(
     return np.asarray(np.clip(np.nan_to_num(together), _FLOOR, 1), np.float64)
 
 
+def brightness_of(crops: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the mean brightness of each aligned face, 0..1: uint8 BGR [N, 112, 112, 3]."""
+    greys = [cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)[_FACE].mean() / _WHITE for crop in crops]
+    return np.array(greys, np.float64)
+
+
 def _sharpness_and_exposure(crop: NDArray[np.uint8]) -> tuple[float, float]:
     grey = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)
     # As real numbers: rounding to bytes would draw edges of its own into a blurred face.
