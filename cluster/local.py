@@ -29,6 +29,7 @@ CONFIG = Path(__file__).parent.parent / "serve_config.yaml"
 NAMESPACE = "serve"
 UP_WITHIN_S = 120.0
 LEFTOVERS_GRACE_S = 2.0
+REPLACED_WITHIN_S = 60.0
 
 
 class ServiceProblem(Exception):
@@ -167,7 +168,7 @@ def deploy(running: Running, config: dict[str, Any]) -> None:
     import ray  # noqa: PLC0415 - the environment must be set first
     from ray import serve  # noqa: PLC0415
 
-    from deployments.application import build  # noqa: PLC0415
+    from deployments.application import build, leaving_deployments  # noqa: PLC0415
 
     ray.init(
         address=running.ray_address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR
@@ -176,16 +177,41 @@ def deploy(running: Running, config: dict[str, Any]) -> None:
     try:
         serve.start(proxy_location=config["proxy_location"], http_options=config["http_options"])
         for application in config["applications"]:
-            serve.run(
-                build(application["args"]),
-                name=application["name"],
-                route_prefix=application["route_prefix"],
-            )
+            name, prefix, args = (application[key] for key in ("name", "route_prefix", "args"))
+            if leaving := leaving_deployments(args, _deployments(name)):
+                # Serve takes away at once what a shape does not have, though replicas of the shape before
+                # still call it until they are replaced: those requests would be lost.
+                serve.run(build(args.model_copy(update={"leaving": leaving})), name=name, route_prefix=prefix)
+                _wait_for_replaced(name)
+            serve.run(build(args), name=name, route_prefix=prefix)
     except RuntimeError as error:
         message = f"the service could not be deployed: {error}"
         raise ServiceProblem(message) from error
     finally:
         ray.shutdown()
+
+
+def _deployments(application: str) -> tuple[str, ...]:
+    """Return the names of what the application runs now."""
+    from ray import serve  # noqa: PLC0415 - the environment must be set first
+
+    found = serve.status().applications.get(application)
+    return tuple(found.deployments) if found else ()
+
+
+def _wait_for_replaced(application: str) -> None:
+    """Return once no replica is on its way out any more, or when none should be."""
+    from ray import serve  # noqa: PLC0415 - the environment must be set first
+
+    deadline = time.monotonic() + REPLACED_WITHIN_S
+    while time.monotonic() < deadline:
+        deployments = serve.status().applications[application].deployments.values()
+        states = [
+            state.value for each in deployments for state, count in each.replica_states.items() if count
+        ]
+        if "STOPPING" not in states:
+            return
+        time.sleep(0.2)
 
 
 def wait_until_up(running: Running) -> None:

@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations` here: Serve reads the type of `build`'s argument to parse the
 # YAML into it.
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import ray
@@ -9,7 +10,7 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.schema import LoggingConfig
 
-from deployments.args import AppArgs, ReplicaArgs, with_gpu_share
+from deployments.args import POOL_PREFIX, AppArgs, ReplicaArgs, with_gpu_share
 from deployments.attribute_pool import AttributePool
 from deployments.detector_pool import DetectorPool
 from deployments.image_stage import ImageStage
@@ -24,33 +25,62 @@ SHUTDOWN_S = 30.0
 
 def build(args: AppArgs) -> Application:
     """Return the application for these arguments; `serve_config.yaml` names this function."""
-    has_gpu = _cluster_has_gpu()
-    placement = args.placement.resolved(has_gpu=has_gpu)
-    args = args.model_copy(update={"placement": placement})
-    if has_gpu and args.device != "cpu":
-        args = _with_gpu_shares(args)
-    pools: dict[str, Any] = {}
-    if placement.detector == "pool":
-        pools = {
-            _argument(name): _deployment(
-                DetectorPool, f"detector-{name}", args.detector, _shedding(args.detector)
-            ).bind(name, args)
-            for name in args.detectors
-        }
-    if placement.attributes == "pool":
-        limits = _shedding(args.attributes)
-        pools["attributes"] = _deployment(AttributePool, "attributes", args.attributes, limits).bind(args)
-    held = {"max_ongoing_requests": args.ingress.max_waiting + BESIDES_WAITING}
-    ingress = _deployment(serve.ingress()(Ingress), "ingress", args.ingress, held)
-    if placement.decode == "stage":
-        stage = _deployment(ImageStage, "stage", args.stage, _shedding(args.stage)).bind(args, **pools)
-        application: Application = ingress.bind(args, stage)
-    else:
-        application = ingress.bind(args, **pools)
+    now = _resolved(args)
+    pools = _pools(now)
+    held = {"max_ongoing_requests": now.ingress.max_waiting + BESIDES_WAITING}
+    ingress = _deployment(serve.ingress()(Ingress), "ingress", now.ingress, held)
+    engine = {"stage": _stage(now, pools)} if now.placement.decode == "stage" else pools
+    before = _with_gpu_shares(now.before(args.leaving))
+    application: Application = ingress.bind(now, leaving=_leaving(before, {**pools, **engine}), **engine)
     return application
 
 
+def leaving_deployments(args: AppArgs, running: Iterable[str]) -> tuple[str, ...]:
+    """Return which of the running deployments are called by replicas that these arguments replace."""
+    gone = set(running) - set(_resolved(args).behind_ingress())
+    return tuple(
+        sorted(name for name in gone if name in {"stage", "attributes"} or name.startswith(POOL_PREFIX))
+    )
+
+
+def _resolved(args: AppArgs) -> AppArgs:
+    placement = args.placement.resolved(has_gpu=_cluster_has_gpu())
+    return _with_gpu_shares(args.model_copy(update={"placement": placement, "leaving": ()}))
+
+
+def _pools(args: AppArgs) -> dict[str, Any]:
+    """Return the pools of networks by the name under which they are handed on."""
+    pools: dict[str, Any] = {}
+    if args.placement.detector == "pool":
+        limits = _shedding(args.detector)
+        pools = {
+            _argument(name): _deployment(DetectorPool, f"{POOL_PREFIX}{name}", args.detector, limits).bind(
+                name, args
+            )
+            for name in args.detectors
+        }
+    if args.placement.attributes == "pool":
+        limits = _shedding(args.attributes)
+        pools["attributes"] = _deployment(AttributePool, "attributes", args.attributes, limits).bind(args)
+    return pools
+
+
+def _stage(args: AppArgs, pools: Mapping[str, Any]) -> Any:  # noqa: ANN401 - serve has no types
+    return _deployment(ImageStage, "stage", args.stage, _shedding(args.stage)).bind(args, **pools)
+
+
+def _leaving(before: AppArgs, present: Mapping[str, Any]) -> list[Any]:
+    """Return what the shape before has and this one does not, over the pools that both have."""
+    pools = {name: present.get(name, pool) for name, pool in _pools(before).items()}
+    leaving = [pool for name, pool in pools.items() if name not in present]
+    if before.placement.decode == "stage" and "stage" not in present:
+        leaving.append(_stage(before, pools))
+    return leaving
+
+
 def _with_gpu_shares(args: AppArgs) -> AppArgs:
+    if args.device == "cpu" or not _cluster_has_gpu():
+        return args
     placement = args.placement
     inline = "inline" in {placement.detector, placement.attributes}
     in_stage = inline and placement.decode == "stage"

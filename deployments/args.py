@@ -5,9 +5,15 @@ Addresses and secrets come from the environment (`app.settings`); nothing stands
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: What a detector's pool is called: this and the network's name.
+POOL_PREFIX = "detector-"
 
 
 class _Args(BaseModel):
@@ -94,8 +100,33 @@ class AppArgs(_Args):
         default=("facemesh", "age", "gender", "emotion", "glasses", "mask"),
         description="Networks that tell what faces show; of two that tell the same the first is asked.",
     )
+    leaving: tuple[str, ...] = Field(
+        default=(),
+        description="Deployments of the shape before this one that stay, because replicas of that shape "
+        "still call them; a second change without this takes them away.",
+    )
     placement: Placement = Placement()
     ingress: ReplicaArgs = ReplicaArgs()
     stage: ReplicaArgs = ReplicaArgs()
     detector: DetectorArgs = DetectorArgs()
     attributes: DetectorArgs = DetectorArgs()
+
+    def behind_ingress(self) -> tuple[str, ...]:
+        """Name the deployments that the ingress calls; the placement must be decided."""
+        detectors = [f"{POOL_PREFIX}{name}" for name in self.detectors]
+        return (
+            *(["stage"] if self.placement.decode == "stage" else []),
+            *(["attributes"] if self.placement.attributes == "pool" else []),
+            *(detectors if self.placement.detector == "pool" else []),
+        )
+
+    def before(self, leaving: Sequence[str]) -> AppArgs:
+        """Return a shape that has these deployments too; this one's placement must be decided."""
+        gone = [name.removeprefix(POOL_PREFIX) for name in leaving if name.startswith(POOL_PREFIX)]
+        stay = () if gone and self.placement.detector == "inline" else self.detectors
+        placement = Placement(
+            decode="stage" if "stage" in leaving else self.placement.decode,
+            detector="pool" if gone else self.placement.detector,
+            attributes="pool" if "attributes" in leaving else self.placement.attributes,
+        )
+        return self.model_copy(update={"placement": placement, "detectors": (*stay, *gone)})

@@ -16,6 +16,8 @@ from deployments.health import refuse_unready
 from deployments.networks import open_analyzer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fastapi import FastAPI
 
     from deployments.args import AppArgs
@@ -33,6 +35,7 @@ class Ingress:
         args: the service's shape.
         stage: the decode stage, where it has replicas of its own.
         attributes: the attribute pool, where pictures are decoded here.
+        leaving: deployments of the shape before this one; nothing here calls them.
         pools: detector pools by network name, where pictures are decoded here.
     """
 
@@ -41,6 +44,7 @@ class Ingress:
         args: AppArgs,
         stage: Any = None,  # noqa: ANN401 - handles have no types
         attributes: Any = None,  # noqa: ANN401 - as above
+        leaving: Sequence[Any] = (),  # noqa: ARG002 - named so that Serve keeps them
         **pools: Any,  # noqa: ANN401 - as above
     ) -> None:
         configure_logging()
