@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from pipelines.embed_faces import FaceEmbedder
     from pipelines.ports import AttributeReader, Detector, DetectorSpec, Lane, Proposals
     from pipelines.results import DetectOptions, EncodeOptions, MaskOptions
 
@@ -78,9 +79,10 @@ class ImageAnalyzer:
         square: feed the detector its whole input square, as others do, instead of the picture's rectangle.
         gate: how many pictures are unpacked at once and how many may wait to be.
         reader: tells what faces show; None where nothing is to be told.
+        embedder: turns faces into vectors; None where nobody is to be recognised.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts it is made of, by name
         self,
         detectors: Mapping[str, Detector],
         default: str,
@@ -90,6 +92,7 @@ class ImageAnalyzer:
         square: bool = False,
         gate: Gate | None = None,
         reader: AttributeReader | None = None,
+        embedder: FaceEmbedder | None = None,
     ) -> None:
         self._gate = gate or Gate(IN_WORK, MAX_WAITING)
         self._detectors = {default: detectors[default], **detectors}
@@ -98,6 +101,7 @@ class ImageAnalyzer:
         self._small_side = small_side
         self._square = square
         self._reader = reader
+        self._embedder = embedder
         self._canvases = CanvasPool()
 
     @property
@@ -116,11 +120,14 @@ class ImageAnalyzer:
             CallerError: the picture or an option cannot be used.
             Unavailable: the picture may be sent again later.
         """
-        reader = self._reader_for(options)
+        reader, embedder = self._reader_for(options), self._embedder_for(options)
+        looks_closely = reader is not None or embedder is not None
         async with self._gate:
             # Whole pixels: a decode that is enough to find a face is too coarse to look at it.
-            detection, pixels = await self._detect(data, options, keep_pixels=reader is not None)
-            return detection if reader is None else await _read(reader, detection, pixels)
+            detection, pixels = await self._detect(data, options, keep_pixels=looks_closely)
+            if reader is not None:
+                detection = await _read(reader, detection, pixels)
+            return detection if embedder is None else await _embed(embedder, detection, pixels)
 
     async def mask(
         self, data: bytes, options: DetectOptions, mask: MaskOptions, encode: EncodeOptions
@@ -160,6 +167,15 @@ class ImageAnalyzer:
             raise DependencyDown(message)
         self._reader.check(options.attributes)
         return self._reader
+
+    def _embedder_for(self, options: DetectOptions) -> FaceEmbedder | None:
+        """Return who embeds the faces, None where that is not asked for."""
+        if not options.embed:
+            return None
+        if self._embedder is None:
+            message = "this service has no network that recognises faces"
+            raise DependencyDown(message)
+        return self._embedder
 
     def _detector(self, name: str | None) -> Detector:
         detector = self._detectors.get(name or self._default)
@@ -245,6 +261,16 @@ async def _read(reader: AttributeReader, detection: Detection, pixels: NDArray[n
     profile = detection.profile
     times = replace(profile, attributes_ms=took_ms, total_ms=profile.total_ms + took_ms)
     return replace(detection, attributes=attributes, profile=times)
+
+
+async def _embed(embedder: FaceEmbedder, detection: Detection, pixels: NDArray[np.uint8] | None) -> Detection:
+    assert pixels is not None  # noqa: S101 - narrows the type: they were asked for
+    begin = perf_counter()
+    embedded = await embedder.embed(pixels, detection.faces)
+    took_ms = (perf_counter() - begin) * 1e3
+    profile = detection.profile
+    times = replace(profile, embedding_ms=took_ms, total_ms=profile.total_ms + took_ms)
+    return replace(detection, embedded=embedded, profile=times)
 
 
 def _filling(faces: Faces, image: ImageInfo) -> Faces:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pipelines.attributes import Attribute, FaceAttributes
+    from pipelines.embed_faces import EmbeddedFaces
     from pipelines.faces import Faces
 
 
@@ -32,7 +33,7 @@ class ImageFormat(str, Enum):
 class DetectOptions:
     """How to look for faces, and what to tell of each.
 
-    `model` None means the default detector, `max_faces` 0 no limit.
+    `model` None means the default detector, `max_faces` 0 no limit, `embed` that faces become vectors too.
     """
 
     confidence: float = 0.5
@@ -40,6 +41,7 @@ class DetectOptions:
     max_faces: int = 0
     model: str | None = None
     attributes: frozenset[Attribute] = frozenset()
+    embed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +90,14 @@ class Profile:
     mask_ms: float | None = None
     encode_ms: float | None = None
     attributes_ms: float | None = None
+    embedding_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Detection:
     """The faces of one picture, best first, in pixels of the upright picture.
 
-    `attributes` has one entry for each face, or is None where none were asked for.
+    `attributes` has one entry for each face, or is None where none were asked for; so has `embedded`.
     """
 
     image: ImageInfo
@@ -104,6 +107,7 @@ class Detection:
     options: DetectOptions
     profile: Profile
     attributes: tuple[FaceAttributes, ...] | None = None
+    embedded: EmbeddedFaces | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Many vectors, and which of them are nearest: what answers "who is this?"."""
