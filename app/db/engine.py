@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, NewType, TypeVar
+from typing import TYPE_CHECKING, Any, NewType, TypeVar
 
 from asyncpg.exceptions import InterfaceError, PostgresError
 from sqlalchemy import text
@@ -26,14 +26,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from app.db import sqlite
+from app.db.bulk import EngineBulk
 from app.db.failures import RETRY_AFTER_S, SILENT, UNPREPARED, as_unavailable
 from pipelines.errors import DependencyDown, FacefleetError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Collection
     from pathlib import Path
 
-    from sqlalchemy import URL, Connection
+    from sqlalchemy import URL, CompoundSelect, Connection, Select
+
+    from app.db.bulk import Bulk
 
 # Functions say which they need; whoever may write may also read.
 Reading = NewType("Reading", AsyncConnection)
@@ -42,6 +45,10 @@ Writing = NewType("Writing", Reading)
 READY_TIMEOUT_S = 1.5
 
 T = TypeVar("T")
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def database_url(configured: str | None, home: Path) -> URL:
@@ -84,7 +91,7 @@ class Database:
         self._batches: sqlite.BatchWriter | None
         if self.is_embedded:
             self._writer, self._reader = sqlite.open_engines(url)
-            self._batches = sqlite.BatchWriter(url)
+            self._batches = sqlite.BatchWriter(str(url.database))
         else:
             self._batches = None
             self._writer = self._reader = _open_postgres(url, pool_size, pool_overflow)
@@ -106,16 +113,33 @@ class Database:
         async with self.preparation() as tx:
             yield tx
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
-        """Do work that never waits for anything else, in one transaction.
+    async def write(self, work: Callable[[Bulk], T], before: Callable[[], None] = _nothing) -> T:
+        """Insert rows that are at hand, in one transaction.
 
-        For what is written many times a second: on SQLite it is one change of threads instead of a dozen.
+        For what is written many times a second: on SQLite it is one change of threads instead of a dozen,
+        and statements that are ready (`app.db.bulk`).
+
+        Args:
+            work: inserts.
+            before: is done first, outside the transaction; it may block.
         """
         self._check_prepared()
         if self._batches is not None:
-            return await self._batches.write(work)
+            return await self._batches.write(work, before)
+        await asyncio.to_thread(before)
         async with self.preparation() as tx:
-            return await tx.run_sync(work)
+            return await tx.run_sync(lambda connection: work(EngineBulk(connection)))
+
+    async def ask(self, question: Select[Any] | CompoundSelect[Any]) -> Collection[Any]:
+        """Return the first column of the answer to one short question, of plain texts and numbers.
+
+        For what is asked all the time, as `write` is.
+        """
+        self._check_prepared()
+        if self._batches is not None:
+            return await self._batches.ask(question)
+        async with self.read() as tx:
+            return (await tx.scalars(question)).all()
 
     @asynccontextmanager
     async def preparation(self) -> AsyncIterator[Writing]:

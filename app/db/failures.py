@@ -14,6 +14,8 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from pipelines.errors import DependencyDown, Overloaded
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from pipelines.errors import Unavailable
 
 RETRY_AFTER_S = 2
@@ -55,10 +57,19 @@ def as_unavailable(error: SQLAlchemyError) -> Unavailable | None:
     return DependencyDown(message, RETRY_AFTER_S) if message else None
 
 
+def from_sqlite(error: sqlite3.Error) -> Unavailable | None:
+    """Return the same for what SQLite's own driver says."""
+    message = _by_words(error)
+    return DependencyDown(message, RETRY_AFTER_S) if message else None
+
+
 def _message(error: DBAPIError) -> str | None:
     state = getattr(error.orig, "sqlstate", None)
     if isinstance(state, str):
         return next((message for start, message in _BY_SQLSTATE if state.startswith(start)), None)
-    words = str(error.orig).lower()
-    told = next((message for sign, message in _BY_WORDS if sign in words), None)
-    return told or (SILENT if error.connection_invalidated else None)
+    return _by_words(error.orig) or (SILENT if error.connection_invalidated else None)
+
+
+def _by_words(error: BaseException | None) -> str | None:
+    words = str(error).lower()
+    return next((message for sign, message in _BY_WORDS if sign in words), None)

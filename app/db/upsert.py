@@ -5,11 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql.base import PGDialect
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
 
     from app.db.tables import Table
+
+#: For statements that are made once and kept.
+DIALECTS: tuple[Dialect, ...] = (
+    sqlite.dialect(),
+    PGDialect(),  # type: ignore[no-untyped-call] # SQLAlchemy gives its constructor no types
+)
 
 
 def insert_for(dialect: Dialect, table: type[Table]) -> sqlite.Insert | postgresql.Insert:

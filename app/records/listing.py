@@ -118,8 +118,7 @@ class RecordReader:
             return set()
         originals = select(OriginalRow.object_key).where(OriginalRow.object_key.in_(keys))
         processed = select(JobRow.processed_key).where(JobRow.processed_key.in_(keys))
-        async with self._database.read() as tx:
-            return set((await tx.scalars(union_all(originals, processed))).all())
+        return set(await self._database.ask(union_all(originals, processed)))
 
 
 def _images() -> Select[Any]:

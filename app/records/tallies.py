@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from app.db.bulk import EngineBulk
 from app.db.tables import TallyRow
-from app.db.upsert import insert_for
+from app.db.upsert import DIALECTS, insert_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Dialect, Insert
 
+    from app.db.bulk import Bulk
     from app.db.engine import Reading, Writing
 
 IMAGES = "images"
@@ -30,12 +32,22 @@ def jobs_name(job_type: str, method: str | None) -> str:
     return f"{JOBS}{job_type}.{method}" if method else f"{JOBS}{job_type}"
 
 
+def _add(dialect: Dialect) -> Insert:
+    insert = insert_for(dialect, TallyRow)
+    return insert.on_conflict_do_update(
+        index_elements=[TallyRow.name], set_={"amount": TallyRow.amount + insert.excluded.amount}
+    )
+
+
+_ADD = {dialect.name: _add(dialect) for dialect in DIALECTS}
+
+
 async def add(tx: Writing, changes: Mapping[str, int]) -> None:
     """Change totals; see `add_here`."""
-    await tx.run_sync(add_here, changes)
+    await tx.run_sync(lambda connection: add_here(EngineBulk(connection), changes))
 
 
-def add_here(connection: Connection, changes: Mapping[str, int]) -> None:
+def add_here(tx: Bulk, changes: Mapping[str, int]) -> None:
     """Change totals. Do it last in a transaction: every other writer waits for these rows.
 
     The order of names is the same for all, so two writers cannot wait for each other.
@@ -43,13 +55,7 @@ def add_here(connection: Connection, changes: Mapping[str, int]) -> None:
     rows = [{"name": name, "amount": amount} for name, amount in sorted(changes.items()) if amount]
     if not rows:
         return
-    insert = insert_for(connection.dialect, TallyRow)
-    connection.execute(
-        insert.on_conflict_do_update(
-            index_elements=[TallyRow.name], set_={"amount": TallyRow.amount + insert.excluded.amount}
-        ),
-        rows,
-    )
+    tx.run(_ADD[tx.dialect.name], rows)
 
 
 async def totals(tx: Reading) -> Counter[str]:

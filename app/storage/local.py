@@ -13,9 +13,10 @@ from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, ParamSpec, TypeVar
 
 from app.storage.port import CHUNK_BYTES, ObjectMissing, checked_key, storage_down, storage_full
+from pipelines.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from pathlib import Path
 
     from app.storage.signing import UrlSigner
@@ -42,6 +43,11 @@ class LocalStore:
     async def put_file(self, key: str, path: Path) -> None:
         """Keep a file's bytes; on the same disk that costs a second name for them, not a copy."""
         await self._away(_link_or_copy, path, self._path(key))
+
+    async def put_files(self, files: Sequence[tuple[str, Path]]) -> list[Unavailable | None]:
+        """Keep many files' bytes, with one change of threads for all of them."""
+        pairs = [(path, self._path(key)) for key, path in files]
+        return await self._away(lambda: [_try_to_keep(source, target) for source, target in pairs])
 
     async def get(self, key: str) -> AsyncIterator[bytes]:
         """Give the bytes in pieces."""
@@ -111,20 +117,36 @@ def _write(path: Path, data: bytes) -> None:
         raise
 
 
+def _try_to_keep(source: Path, target: Path) -> Unavailable | None:
+    try:
+        with naming_disk_trouble():
+            _link_or_copy(source, target)
+    except Unavailable as error:
+        return error
+    return None
+
+
 def _link_or_copy(source: Path, target: Path) -> None:
     """Give a file that is on the disk already a second name.
 
     The new name is not flushed by itself: the disk's journal keeps it in order before the removal of the old.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.link(source, target)
+        _link(source, target)
     except FileExistsError:
         return  # moved before, by a process that died just then
     except OSError as error:
         if error.errno not in {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP}:
             raise
         _copy(source, target)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except FileNotFoundError:  # the folder is missing, seldom
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.link(source, target)
 
 
 def _copy(source: Path, target: Path) -> None:

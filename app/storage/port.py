@@ -13,9 +13,11 @@ from pipelines.errors import DependencyDown
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from datetime import datetime
     from pathlib import Path
+
+    from pipelines.errors import Unavailable
 
 LONGEST_KEY = 200
 PROCESSED = "processed/"
@@ -47,6 +49,9 @@ class ObjectStore(Protocol):
 
     async def put_file(self, key: str, path: Path) -> None:
         """Keep a file's bytes; when this returns they are safe. The file stays where it is."""
+
+    async def put_files(self, files: Sequence[tuple[str, Path]]) -> list[Unavailable | None]:
+        """Keep many files' bytes, each under its key, and return what went wrong with each."""
 
     def get(self, key: str) -> AsyncIterator[bytes]:
         """Give the bytes in pieces; `ObjectMissing` before the first where there is no such object."""

@@ -25,10 +25,10 @@ from app.storage.port import (
     storage_down,
     storage_full,
 )
-from pipelines.errors import DependencyDown
+from pipelines.errors import DependencyDown, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from pathlib import Path
 
     from pydantic import SecretStr
@@ -104,6 +104,18 @@ class S3Store:
             ExtraArgs={"ContentType": content_type(key)},
             Config=self._transfer,
         )
+
+    async def put_files(self, files: Sequence[tuple[str, Path]]) -> list[Unavailable | None]:
+        """Keep many files' bytes, as many at once as there are connections."""
+
+        async def attempt(key: str, path: Path) -> Unavailable | None:
+            try:
+                await self.put_file(key, path)
+            except Unavailable as error:
+                return error
+            return None
+
+        return list(await asyncio.gather(*(attempt(key, path) for key, path in files)))
 
     async def get(self, key: str) -> AsyncIterator[bytes]:
         """Give the bytes in pieces."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from app.storage.port import checked_key, storage_down
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 YOUNG_S = 5.0  # between its creation and its lock, a file of a living process looks left behind
@@ -32,6 +33,7 @@ class SpooledFile:
 
     Attributes:
         is_stored: the object storage has it already.
+        is_wanted: False once it is known that no row names it.
     """
 
     key: str
@@ -40,6 +42,7 @@ class SpooledFile:
     descriptor: int
     age_s: float = 0.0
     is_stored: bool = False
+    is_wanted: bool = True
 
     def let_go(self) -> None:
         """Give the lock back; whoever finds the file then may see to it."""
@@ -67,27 +70,38 @@ class Spool:
         self._used_bytes = 0
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def stage(self, key: str, data: bytes) -> SpooledFile:
-        """Write a file and flush it to the disk.
+    def stage(self, pieces: Sequence[tuple[str, bytes]]) -> list[SpooledFile]:
+        """Write files and flush them to the disk: all, or none.
+
+        Args:
+            pieces: keys and bytes.
 
         Raises:
             DependencyDown: the spool is full.
             OSError: the disk is.
         """
-        if self._used_bytes + len(data) > self._max_bytes:
+        if self._used_bytes + sum(len(data) for _, data in pieces) > self._max_bytes:
             raise storage_down()
+        files: list[SpooledFile] = []
+        try:
+            for key, data in pieces:
+                files.append(self._create(key, len(data)))
+                _write_all(files[-1].descriptor, data)
+            # After all are written: the first flush takes the names of all to the disk.
+            for spooled in files:
+                os.fsync(spooled.descriptor)
+        except BaseException:
+            for spooled in files:
+                spooled.remove()
+            raise
+        self._used_bytes += sum(spooled.size_bytes for spooled in files)
+        return files
+
+    def _create(self, key: str, size_bytes: int) -> SpooledFile:
         path = self.path(key)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        spooled = SpooledFile(key, path, len(data), descriptor)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            _write_all(descriptor, data)
-            os.fsync(descriptor)
-        except BaseException:
-            spooled.remove()
-            raise
-        self._used_bytes += len(data)
-        return spooled
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return SpooledFile(key, path, size_bytes, descriptor)
 
     def remove(self, *files: SpooledFile) -> None:
         """Remove files that are safe elsewhere, or that nobody wants."""

@@ -103,41 +103,38 @@ class SpooledStore:
         await asyncio.to_thread(self._threads.shutdown)
         await self._store.close()
 
-    async def stage(self, name: Callable[[], str], data: bytes) -> SpooledFile:
-        """Put bytes on this machine's disk; they are nobody's until `release`.
+    @property
+    def waits_for_store(self) -> bool:
+        """Tell whether files must be settled before their rows are committed."""
+        return self._wait_for_store
 
-        Args:
-            name: returns the key; it is called on the thread that writes, since a hash takes time too.
-            data: the bytes.
+    def stage(self, pieces: Sequence[tuple[str, bytes]]) -> list[SpooledFile]:
+        """Put bytes on this machine's disk, each under its key; they are nobody's until `release`.
+
+        This blocks; callers bring a thread.
         """
         with naming_disk_trouble():
-            spooled = await self._away(lambda: self._spool.stage(name(), data))
+            return self._spool.stage(pieces)
+
+    async def settle(self, files: Sequence[SpooledFile]) -> None:
+        """Put staged files into the storage already now, where that is to be waited for."""
         if self._wait_for_store:
-            try:
+            for spooled in files:
                 await self._store.put_file(spooled.key, spooled.path)
-            except BaseException:
-                spooled.let_go()
-                raise
-            spooled.is_stored = True
-        return spooled
+                spooled.is_stored = True
 
-    def release(self, spooled: SpooledFile) -> None:
-        """Say that the rows which name the file are committed."""
-        if self.is_waiting or self._stopping.is_set() or self._released.qsize() >= QUEUE_FILES:
-            spooled.let_go()  # an open file each, for as long as the storage is away, would be too many
-        else:
-            self._released.put_nowait(spooled)
+    def release(self, *files: SpooledFile) -> None:
+        """Say that the rows which name the files are committed."""
+        for spooled in files:
+            if self.is_waiting or self._stopping.is_set() or self._released.qsize() >= QUEUE_FILES:
+                spooled.let_go()  # an open file each, for as long as the storage is away, would be too many
+            else:
+                self._released.put_nowait(spooled)
 
-    async def discard(self, spooled: SpooledFile) -> None:
-        """Remove a file that no row names."""
-        if spooled.is_stored:
-            await self._remove_unwanted(spooled)
-        else:
-            await self._away(lambda: self._spool.remove(spooled))
-
-    def leave(self, spooled: SpooledFile) -> None:
-        """Let the next sweep ask the database whether the file is wanted: this process cannot tell."""
-        spooled.let_go()
+    def leave(self, *files: SpooledFile) -> None:
+        """Let the next sweep ask the database whether files are wanted: this process cannot tell."""
+        for spooled in files:
+            spooled.let_go()
 
     async def get(self, key: str) -> AsyncIterator[bytes]:
         """Give the bytes in pieces, from wherever they are."""
@@ -207,8 +204,10 @@ class SpooledStore:
 
     async def _move(self, files: Sequence[SpooledFile]) -> int:
         """Move files to the storage and tell how many; one that cannot be moved now waits for a sweep."""
-        outcomes = await asyncio.gather(*(self._put(spooled) for spooled in files))
-        moved = [spooled for spooled, done in zip(files, outcomes, strict=True) if done]
+        for spooled in files:
+            if not spooled.is_wanted:
+                await self._remove_unwanted(spooled)
+        moved = await self._put([spooled for spooled in files if spooled.is_wanted])
         try:
             wanted = await self._wanted([spooled.key for spooled in moved]) if moved else set()
         except Unavailable:
@@ -222,17 +221,17 @@ class SpooledStore:
         await self._away(lambda: self._spool.remove(*kept))
         return len(moved)
 
-    async def _put(self, spooled: SpooledFile) -> bool:
-        if spooled.is_stored:
-            return True
-        try:
-            await self._store.put_file(spooled.key, spooled.path)
-        except Unavailable as error:
-            log.warning("object waits in the spool", reason=error.message)
-            spooled.let_go()
-            self._try_again_at = time.monotonic() + SWEEP_EVERY_S
-            return False
-        return True
+    async def _put(self, files: Sequence[SpooledFile]) -> list[SpooledFile]:
+        """Put files into the storage, and return those that are there."""
+        fresh = [spooled for spooled in files if not spooled.is_stored]
+        troubles = await self._store.put_files([(spooled.key, spooled.path) for spooled in fresh])
+        for spooled, trouble in zip(fresh, troubles, strict=True):
+            spooled.is_stored = trouble is None
+            if trouble is not None:
+                log.warning("object waits in the spool", reason=trouble.message)
+                spooled.let_go()
+                self._try_again_at = time.monotonic() + SWEEP_EVERY_S
+        return [spooled for spooled in files if spooled.is_stored]
 
     async def _move_forever(self) -> None:
         while (first := await self._released.get()) is not None:

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, text
 
+from app.db.bulk import EngineBulk
 from app.db.engine import Database, database_url
 from app.db.ids import new_id
 from app.db.migrate import migrate
@@ -192,7 +193,7 @@ def _insert(connection: Connection, first: datetime, numbers: range) -> None:
     connection.execute(insert(OriginalRow), originals)
     connection.execute(insert(ImageRow), images)
     connection.execute(insert(JobRow), jobs)
-    tallies.add_here(connection, changes)
+    tallies.add_here(EngineBulk(connection), changes)
 
 
 def _print(measured: list[Measured], images: int) -> None:

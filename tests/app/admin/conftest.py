@@ -28,6 +28,10 @@ NO_AUTH = httpx.Auth()
 ADMIN = "/api/v1/admin"
 PICTURE = {"image": ("photo.jpg", b"the bytes of a picture", "image/jpeg")}
 
+EMBEDDED = "sqlite+folder"
+#: A database and an object storage that go together.
+PAIRS = (EMBEDDED, "postgresql+s3")
+
 
 def embedded(home: Path, key: str, **others: object) -> Settings:
     """Return settings of a service with all its parts in a folder."""
@@ -35,22 +39,25 @@ def embedded(home: Path, key: str, **others: object) -> Settings:
     return Settings.model_validate(values | others)
 
 
-@pytest.fixture(params=["sqlite+folder", "postgresql+s3"])
+@pytest.fixture(params=PAIRS)
 def settings(request: pytest.FixtureRequest, tmp_path: Path, key: str) -> Settings:
     """Return settings of an empty service; each test runs on both pairs."""
-    if request.param == "sqlite+folder":
-        return embedded(tmp_path, key)
+    return embedded(tmp_path, key, **parts_of(request))
+
+
+def parts_of(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Return the settings that name new, empty parts of the pair that this test runs on."""
+    if request.param == EMBEDDED:
+        return {}
     postgres: Postgres = request.getfixturevalue("postgres")
     s3_server: S3Server = request.getfixturevalue("s3_server")
-    return embedded(
-        tmp_path,
-        key,
-        database_url=SecretStr(postgres.new_database()),
-        s3_bucket=s3_server.new_bucket(),
-        s3_endpoint=s3_server.endpoint,
-        s3_access_key_id=ACCESS_KEY,
-        s3_secret_access_key=SecretStr(ACCESS_KEY),
-    )
+    return {
+        "database_url": postgres.new_database(),
+        "s3_bucket": s3_server.new_bucket(),
+        "s3_endpoint": s3_server.endpoint,
+        "s3_access_key_id": ACCESS_KEY,
+        "s3_secret_access_key": ACCESS_KEY,
+    }
 
 
 @pytest.fixture

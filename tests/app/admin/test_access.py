@@ -30,12 +30,6 @@ KEYS = f"{ADMIN}/api-keys"
 OPEN_TO_ALL = {"/api/v1/admin/auth/login", "/api/v1/admin/auth/logout"}
 
 
-@pytest.fixture
-def settings(tmp_path: Path, key: str) -> Settings:
-    """Return settings of a service in a folder: what is tested here does not depend on where things are."""
-    return embedded(tmp_path, key)
-
-
 def guarded_routes(services: Services) -> Iterator[tuple[str, str]]:
     """List the routes that are for administrators, from the documentation of the app itself."""
     for path, methods in create_app(services).openapi()["paths"].items():
