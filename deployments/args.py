@@ -49,6 +49,21 @@ class DetectorArgs(ReplicaArgs):
     batch_wait_timeout_s: float = Field(default=0.0, ge=0, description="How long a batch waits to fill.")
 
 
+class ChunkArgs(_Args):
+    """Work on videos, chunk by chunk, each a Ray task of its own."""
+
+    num_cpus: float = Field(default=0.1, ge=0, description="Cores that Ray sets aside for each chunk.")
+    num_gpus: float = Field(default=0.0, ge=0, description="GPU share that Ray sets aside for each chunk.")
+    at_once: int | None = Field(
+        default=None, ge=1, description="Chunks in work at once; unset, one for each core that can be used."
+    )
+    shared_scratch: bool = Field(
+        default=False,
+        description="All machines see the same scratch folder, so that chunks of one video may go to any; "
+        "else they stay on the machine that fetched it.",
+    )
+
+
 class Placement(_Args):
     """Where the stages of a picture live; `auto` picks by whether the cluster has GPUs.
 
@@ -107,6 +122,8 @@ class AppArgs(_Args):
     )
     placement: Placement = Placement()
     ingress: ReplicaArgs = ReplicaArgs()
+    tasks: ReplicaArgs = ReplicaArgs()
+    chunks: ChunkArgs = ChunkArgs()
     stage: ReplicaArgs = ReplicaArgs()
     detector: DetectorArgs = DetectorArgs()
     attributes: DetectorArgs = DetectorArgs()

@@ -92,6 +92,20 @@ class ThreadLane:
         self.close()
 
 
+class HereLane:
+    """Does work at once on the calling thread: for a process that has nothing else to do meanwhile."""
+
+    is_stuck = False
+
+    def __init__(self) -> None:
+        cv2.setNumThreads(1)
+        _keep_freed_memory()
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do the work."""
+        return work(*args, **kwargs)
+
+
 def _keep_freed_memory() -> None:
     """Have the C library keep a picture's memory for the next one instead of giving it back.
 
