@@ -206,9 +206,9 @@ def _wait_for_replaced(application: str) -> None:
     deadline = time.monotonic() + REPLACED_WITHIN_S
     while time.monotonic() < deadline:
         deployments = serve.status().applications[application].deployments.values()
-        states = [
-            state.value for each in deployments for state, count in each.replica_states.items() if count
-        ]
+        states: set[str] = set()
+        for each in deployments:
+            states |= {state for state, count in each.replica_states.items() if count}
         if "STOPPING" not in states:
             return
         time.sleep(0.2)

@@ -23,18 +23,25 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.serve, pytest.mark.xdist_group("service")]
 
-ONE = {"min_replicas": 1, "max_replicas": 1}
 TWO = {"min_replicas": 2, "max_replicas": 2}
+THREE = {"min_replicas": 3, "max_replicas": 3}
 POOL = TWO | {"max_batch_size": 4, "batch_wait_timeout_s": 0.02}
 STAGE_AND_POOL: dict[str, Any] = {
     "placement": {"decode": "stage", "detector": "pool"},
     "stage": TWO,
     "detector": POOL,
 }
+#: The shapes that follow, each with another number of replicas too; the last one takes little load.
 OTHERS: dict[str, dict[str, Any]] = {
-    "stage": {"placement": {"decode": "stage", "detector": "inline"}, "stage": TWO},
-    "pool": {"placement": {"decode": "ingress", "detector": "pool"}, "detector": POOL},
-    "inline": {"placement": {"decode": "ingress", "detector": "inline"}},
+    "pool": {
+        "placement": {"decode": "ingress", "detector": "pool"},
+        "ingress": THREE,
+        "detector": POOL,
+    },
+    "inline": {
+        "placement": {"decode": "ingress", "detector": "inline"},
+        "ingress": TWO | {"max_waiting": 4},
+    },
 }
 #: How long requests may be refused once replicas of a kind are all gone; here they share two cores with us.
 WELL_AGAIN_S = 40
@@ -165,7 +172,6 @@ def test_every_shape_sees_the_same_faces(service: Trial, picture: bytes, faces: 
 
 def test_too_much_load_is_shed_in_words(service: Trial, picture: bytes) -> None:
     """More requests than may wait are a 503 that says when to come again; the others are answered."""
-    reshape(service, OTHERS["inline"] | {"ingress": ONE | {"max_waiting": 2}})
     with ThreadPoolExecutor(24) as clients:
         answers = list(clients.map(lambda _: post(service, picture), range(72)))
     assert {answer.status_code for answer in answers} == {200, 503}
@@ -177,7 +183,6 @@ def test_too_much_load_is_shed_in_words(service: Trial, picture: bytes) -> None:
 
 def test_going_down_finishes_what_was_begun(service: Trial, picture: bytes) -> None:
     """Requests that are in work when the service is stopped are answered."""
-    reshape(service, OTHERS["inline"])
     large = noise(4000, 3000)
     with ThreadPoolExecutor(7) as clients:
         begun = [clients.submit(post, service, large, "/api/v1/mask?format=png") for _ in range(6)]
