@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipelines.video.plan import CHUNK_WORK_S
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -56,6 +58,9 @@ class ChunkArgs(_Args):
     num_gpus: float = Field(default=0.0, ge=0, description="GPU share that Ray sets aside for each chunk.")
     at_once: int | None = Field(
         default=None, ge=1, description="Chunks in work at once; unset, one for each core that can be used."
+    )
+    work_s: float = Field(
+        default=CHUNK_WORK_S, gt=0, description="Seconds of one core's work that are cut off as a chunk."
     )
     shared_scratch: bool = Field(
         default=False,

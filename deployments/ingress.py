@@ -18,6 +18,7 @@ from app.tasks.opening import open_tasks
 from deployments.engine import open_engine
 from deployments.health import refuse_unready
 from deployments.networks import offered_attributes
+from pipelines.lane import give_back_memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,6 +74,7 @@ class Ingress:
                     wake=partial(_wake, runner),
                 )
             )
+        give_back_memory()
 
     async def check_health(self) -> None:
         """Have Serve replace a replica whose lane does not come back.

@@ -16,6 +16,7 @@ from deployments.chunk_tasks import ChunkNetworks, RayChunks
 from deployments.engine import open_engine
 from deployments.health import refuse_unready
 from deployments.networks import offered_attributes
+from pipelines.lane import give_back_memory
 
 if TYPE_CHECKING:
     from app.tasks.ports import MediaPipeline
@@ -51,13 +52,14 @@ class TaskRunner:
         chunks = RayChunks(ChunkNetworks(args, detector, crops))
         pipelines: dict[TaskType, MediaPipeline] = {
             TaskType.IMAGE: ImagePipeline(engine),
-            TaskType.VIDEO: VideoPipeline(chunks),
+            TaskType.VIDEO: VideoPipeline(chunks, args.chunks.work_s),
             TaskType.GIF: AnimationPipeline(chunks),
         }
         services = await self._closing.enter_async_context(open_services(settings, engine))
         self._tasks = await self._closing.enter_async_context(
             open_tasks(services, pipelines, attributes=offered_attributes(args, settings))
         )
+        give_back_memory()
 
     async def wake(self) -> None:
         """Look for work now: a task came, or one was cancelled."""

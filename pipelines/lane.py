@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -114,6 +115,17 @@ def _keep_freed_memory() -> None:
     anew, and a third of the time goes into page faults. C libraries other than glibc do not mind.
     """
     np.empty(31 << 20, np.uint8)
+
+
+def give_back_memory() -> None:
+    """Give memory that loading took, and that is free again, back to the system.
+
+    Networks need several times their size while they are read and tried. C libraries other than glibc are
+    left alone.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 class InlineDetector:
