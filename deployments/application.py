@@ -10,11 +10,13 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.schema import LoggingConfig
 
+from app.settings import load_settings
 from deployments.args import POOL_PREFIX, AppArgs, ReplicaArgs, with_gpu_share
 from deployments.attribute_pool import AttributePool
 from deployments.detector_pool import DetectorPool
 from deployments.image_stage import ImageStage
 from deployments.ingress import Ingress
+from deployments.task_runner import TaskRunner
 
 #: Beyond those that may wait for its lane, an ingress replica holds requests whose bodies still arrive or
 #: whose answers still leave; what is too much is shed by the lane, in words.
@@ -30,8 +32,13 @@ def build(args: AppArgs) -> Application:
     held = {"max_ongoing_requests": now.ingress.max_waiting + BESIDES_WAITING}
     ingress = _deployment(serve.ingress()(Ingress), "ingress", now.ingress, held)
     engine = {"stage": _stage(now, pools)} if now.placement.decode == "stage" else pools
+    runner = None
+    if load_settings().database_enabled:
+        detector, crops = pools.get(_argument(now.detectors[0])), pools.get("attributes")
+        runner = _deployment(TaskRunner, "tasks", now.tasks, {}).bind(now, detector, crops, **engine)
     before = _with_gpu_shares(now.before(args.leaving))
-    application: Application = ingress.bind(now, leaving=_leaving(before, {**pools, **engine}), **engine)
+    leaving = _leaving(before, {**pools, **engine})
+    application: Application = ingress.bind(now, runner, leaving=leaving, **engine)
     return application
 
 
@@ -89,6 +96,7 @@ def _with_gpu_shares(args: AppArgs) -> AppArgs:
         update={
             "ingress": with_gpu_share(args.ingress, runs_networks=in_ingress),
             "stage": with_gpu_share(args.stage, runs_networks=in_stage),
+            "tasks": with_gpu_share(args.tasks, runs_networks=in_ingress),
             "detector": with_gpu_share(args.detector, runs_networks=placement.detector == "pool"),
             "attributes": with_gpu_share(args.attributes, runs_networks=placement.attributes == "pool"),
         }

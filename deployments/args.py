@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipelines.video.plan import CHUNK_WORK_S
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -47,6 +49,24 @@ class DetectorArgs(ReplicaArgs):
         default=1, ge=1, description="Pictures whose canvases or crops run together; 1 on a CPU."
     )
     batch_wait_timeout_s: float = Field(default=0.0, ge=0, description="How long a batch waits to fill.")
+
+
+class ChunkArgs(_Args):
+    """Work on videos, chunk by chunk, each a Ray task of its own."""
+
+    num_cpus: float = Field(default=0.1, ge=0, description="Cores that Ray sets aside for each chunk.")
+    num_gpus: float = Field(default=0.0, ge=0, description="GPU share that Ray sets aside for each chunk.")
+    at_once: int | None = Field(
+        default=None, ge=1, description="Chunks in work at once; unset, one for each core that can be used."
+    )
+    work_s: float = Field(
+        default=CHUNK_WORK_S, gt=0, description="Seconds of one core's work that are cut off as a chunk."
+    )
+    shared_scratch: bool = Field(
+        default=False,
+        description="All machines see the same scratch folder, so that chunks of one video may go to any; "
+        "else they stay on the machine that fetched it.",
+    )
 
 
 class Placement(_Args):
@@ -107,6 +127,8 @@ class AppArgs(_Args):
     )
     placement: Placement = Placement()
     ingress: ReplicaArgs = ReplicaArgs()
+    tasks: ReplicaArgs = ReplicaArgs()
+    chunks: ChunkArgs = ChunkArgs()
     stage: ReplicaArgs = ReplicaArgs()
     detector: DetectorArgs = DetectorArgs()
     attributes: DetectorArgs = DetectorArgs()

@@ -10,7 +10,7 @@ from app.settings import load_settings
 from deployments.crop_handles import CropParcel, unpack_crops
 from deployments.health import refuse_stuck
 from deployments.networks import open_attribute_networks
-from pipelines.lane import ThreadLane
+from pipelines.lane import ThreadLane, give_back_memory
 from pipelines.read_attributes import answer_grouped
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class AttributePool:
         networks = open_attribute_networks(args, load_settings())
         self._networks = {network.spec.name: network for network in networks}
         self._lane = ThreadLane(workers=1, max_waiting=args.attributes.max_waiting)
+        give_back_memory()
         batcher: Any = self._batched
         batcher.set_max_batch_size(args.attributes.max_batch_size)
         batcher.set_batch_wait_timeout_s(args.attributes.batch_wait_timeout_s)

@@ -11,7 +11,7 @@ from app.settings import load_settings
 from deployments.health import refuse_stuck
 from deployments.networks import open_network
 from pipelines.batching import propose_grouped
-from pipelines.lane import ThreadLane
+from pipelines.lane import ThreadLane, give_back_memory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +28,7 @@ class DetectorPool:
         configure_logging()
         self._network = open_network(name, args, load_settings())
         self._lane = ThreadLane(workers=1, max_waiting=args.detector.max_waiting)
+        give_back_memory()
         batcher: Any = self._batched
         batcher.set_max_batch_size(args.detector.max_batch_size)
         batcher.set_batch_wait_timeout_s(args.detector.batch_wait_timeout_s)

@@ -11,7 +11,8 @@ module reads the configuration that Serve wrote, writes a stricter one beside it
 - clients that send their headers too slowly are let go;
 - what HAProxy answers itself is JSON in the form of both doors, and a 503 with Retry-After while replicas
   restart, where Serve would say 500; only bytes that never become a request get HAProxy's own, fixed text;
-- every answer has `X-Request-Id` once: the caller's own where that is harmless, a new one elsewhere;
+- every answer has `X-Request-Id` once: the caller's own where that is harmless, else a new one in the form
+  that the path's door is known for;
 - every request tells the replica its client's address;
 - when no replica is there the answer comes at once: Serve's own proxy would hold requests, bodies and all;
 - a replica reads a request's body at its own pace: Serve would otherwise read all of it ahead to notice a
@@ -113,6 +114,8 @@ def _request_rules(body_limit: int) -> str:
     return (
         "    unique-id-format %[uuid]\n"
         f"    http-request set-var(txn.request_id) req.fhdr(X-Request-Id) if {harmless}\n"
+        "    http-request set-var-fmt(txn.request_id) req_%[uuid] "
+        "if !{ var(txn.request_id) -m found } { path_beg /v1/ }\n"
         "    http-request set-var(txn.request_id) unique-id if !{ var(txn.request_id) -m found }\n"
         "    http-request set-header X-Request-Id %[var(txn.request_id)]\n"
         f"    http-request set-header {CLIENT_HEADER} %[src]\n"

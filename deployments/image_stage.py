@@ -11,6 +11,7 @@ from deployments.crop_handles import PoolCropNetworks
 from deployments.handles import Parcel, open_pools, pack, unpack
 from deployments.health import refuse_unready
 from deployments.networks import open_analyzer
+from pipelines.lane import give_back_memory
 
 if TYPE_CHECKING:
     from deployments.args import AppArgs
@@ -32,6 +33,7 @@ class ImageStage:
         detectors = await open_pools(pools) if pools else None
         crops = await PoolCropNetworks.open(attributes) if attributes is not None else None
         self._analyzer = open_analyzer(args, settings, args.stage.max_waiting, detectors, crops)
+        give_back_memory()
 
     async def specs(self) -> tuple[DetectorSpec, ...]:
         """List the loaded detectors, the default one first."""

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import structlog
 
 from app.api import create_app
 from app.logs import configure_logging
 from app.services import open_services
 from app.settings import load_settings
-from deployments.crop_handles import PoolCropNetworks
-from deployments.handles import StageEngine, open_pools
+from app.tasks.opening import open_tasks
+from deployments.engine import open_engine
 from deployments.health import refuse_unready
-from deployments.networks import open_analyzer
+from deployments.networks import offered_attributes
+from pipelines.lane import give_back_memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fastapi import FastAPI
 
+    from app.tasks.opening import Tasks
     from deployments.args import AppArgs
-    from pipelines.analyze_image import ImageAnalyzer
-    from pipelines.ports import ImageEngine
-
 
 SWITCH_INTERVAL_S = 0.0005
+
+log = structlog.get_logger(__name__)
 
 
 class Ingress:
@@ -33,6 +38,7 @@ class Ingress:
 
     Args:
         args: the service's shape.
+        runner: runs tasks; None where there are none.
         stage: the decode stage, where it has replicas of its own.
         attributes: the attribute pool, where pictures are decoded here.
         leaving: deployments of the shape before this one; nothing here calls them.
@@ -42,7 +48,8 @@ class Ingress:
     async def __init__(  # type: ignore[misc]  # Serve awaits it: stage and pools are asked what they are
         self,
         args: AppArgs,
-        stage: Any = None,  # noqa: ANN401 - handles have no types
+        runner: Any = None,  # noqa: ANN401 - handles have no types
+        stage: Any = None,  # noqa: ANN401 - as above
         attributes: Any = None,  # noqa: ANN401 - as above
         leaving: Sequence[Any] = (),  # noqa: ARG002 - named so that Serve keeps them
         **pools: Any,  # noqa: ANN401 - as above
@@ -52,20 +59,22 @@ class Ingress:
         # long for a thread that is writing rows; by default that is more than a picture takes.
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         settings = load_settings()
-        engine: ImageEngine
-        #: Only what runs in this process: a stage that is away is no reason to replace the ingress.
-        self._own: ImageAnalyzer | None = None
-        if stage is not None:
-            engine = await StageEngine.open(stage)
-        else:
-            detectors = await open_pools(pools) if pools else None
-            crops = await PoolCropNetworks.open(attributes) if attributes is not None else None
-            engine = self._own = open_analyzer(args, settings, args.ingress.max_waiting, detectors, crops)
-
+        # Only what runs in this process: a stage that is away is no reason to replace the ingress.
+        engine, self._own = await open_engine(args, settings, stage, attributes, pools)
         self._closing = AsyncExitStack()
         self._services = await self._closing.enter_async_context(
             open_services(settings, engine, is_behind_edge=True)
         )
+        self._tasks: Tasks | None = None
+        if runner is not None:
+            self._tasks = await self._closing.enter_async_context(
+                open_tasks(
+                    self._services,
+                    attributes=offered_attributes(args, settings),
+                    wake=partial(_wake, runner),
+                )
+            )
+        give_back_memory()
 
     async def check_health(self) -> None:
         """Have Serve replace a replica whose lane does not come back.
@@ -78,4 +87,16 @@ class Ingress:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Return the web app; Serve calls this once the constructor is done."""
-        return create_app(self._services, self._closing.aclose)
+        return create_app(self._services, self._closing.aclose, self._tasks)
+
+
+def _wake(runner: Any) -> None:  # noqa: ANN401 - a handle has no type
+    """Tell a runner that there is work; nobody waits for it to hear that."""
+    sending = asyncio.ensure_future(runner.wake.remote())
+    sending.add_done_callback(_heard)
+
+
+def _heard(sending: asyncio.Future[None]) -> None:
+    # A runner that is not there looks for work when it is.
+    if not sending.cancelled() and (error := sending.exception()) is not None:
+        log.info("no runner was woken", reason=type(error).__name__)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from models.attribute_networks import load_attribute_network
+from models.attribute_networks import load_attribute_network, reading_of
 from models.detectors import find_detector, load_detector
 from models.errors import WeightsMissing
 from models.manifest import load_manifest
@@ -14,14 +15,15 @@ from models.store import Store
 from pipelines.analyze_image import IN_WORK, ImageAnalyzer
 from pipelines.gate import Gate
 from pipelines.lane import InlineDetector, ThreadLane
-from pipelines.read_attributes import FaceReader, InlineCropNetworks
+from pipelines.read_attributes import FaceReader, InlineCropNetworks, told_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from app.settings import Settings
     from deployments.args import AppArgs
-    from pipelines.ports import CropNetwork, CropNetworks, Detector, DetectorNetwork
+    from pipelines.attributes import Attribute
+    from pipelines.ports import CropNetwork, CropNetworks, Detector, DetectorNetwork, Lane
 
 #: Pictures in work in one process whose detectors are in pools: each holds its pixels meanwhile.
 FEWEST_FOR_POOL = 8
@@ -110,8 +112,6 @@ def open_analyzer(
     detectors: Mapping[str, Detector] = pools or {
         name: InlineDetector(open_network(name, args, settings), lane) for name in args.detectors
     }
-    if attributes is None:
-        attributes = InlineCropNetworks(open_attribute_networks(args, settings), lane)
     return ImageAnalyzer(
         detectors,
         args.detectors[0],
@@ -119,8 +119,27 @@ def open_analyzer(
         small_side=args.small_side,
         square=args.square,
         gate=Gate(_in_work(args) if pools else IN_WORK, max_waiting),
-        reader=FaceReader(attributes, lane, settings.attributes_disabled),
+        reader=open_reader(args, settings, lane, attributes),
     )
+
+
+def open_reader(
+    args: AppArgs, settings: Settings, lane: Lane, pool: CropNetworks | None = None
+) -> FaceReader:
+    """Return what tells what faces show, by networks of this process or those of a pool."""
+    networks = pool or InlineCropNetworks(open_attribute_networks(args, settings), lane)
+    return FaceReader(networks, lane, settings.attributes_disabled)
+
+
+def offered_attributes(args: AppArgs, settings: Settings) -> frozenset[Attribute]:
+    """Return what can be told of faces by the networks whose weights are installed, and may be."""
+    manifest, store = load_manifest(), Store(settings.home / "models", settings.models_dir)
+    readings = []
+    for name in args.attribute_networks:
+        with suppress(WeightsMissing):
+            store.path(manifest[name])
+            readings.append(reading_of(manifest[name]))
+    return told_by(readings) - frozenset(settings.attributes_disabled)
 
 
 def _in_work(args: AppArgs) -> int:

@@ -67,6 +67,12 @@ def load_attribute_network(
         raise BadWeights(message) from failure
 
 
+def reading_of(network: Network) -> Reading:
+    """Return what a network of the manifest reads of a face."""
+    known = _WEARING.get(network.family)
+    return known[0] if known else _FAMILIES[network.family].reading
+
+
 class Wearing:
     """The mask or the glasses network as a `CropNetwork`."""
 

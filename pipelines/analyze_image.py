@@ -17,15 +17,12 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from pipelines.boxes import best, suppress
-from pipelines.canvas import CanvasPool, Fit, fit, lay
+from pipelines.canvas import CanvasPool
 from pipelines.decode import decode_picture, reduction_for
 from pipelines.encode import encode_picture
 from pipelines.errors import DependencyDown, InvalidOption
-from pipelines.faces import Faces
 from pipelines.gate import Gate
+from pipelines.looks import SMALL_SIDE, candidates_of, faces_of, lay_out, looks_at
 from pipelines.masking import mask_faces
 from pipelines.probe import probe_picture
 from pipelines.results import Detection, ImageInfo, MaskedImage, Profile
@@ -33,25 +30,19 @@ from pipelines.results import Detection, ImageInfo, MaskedImage, Profile
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from pipelines.embed_faces import FaceEmbedder
+    from pipelines.looks import Looks
     from pipelines.ports import AttributeReader, Detector, DetectorSpec, Lane, Proposals
     from pipelines.results import DetectOptions, EncodeOptions, MaskOptions
 
-#: The longer side of the second, small canvas, on which a face that fills the picture has the size that
-#: detectors are trained for.
-SMALL_SIDE = 128
-#: A face of the small canvas counts if its shorter side covers this share of the picture's shorter side:
-#: smaller ones are better seen on the large canvas, and there are false ones among them.
-SMALL_SHARE = 0.4
 #: Pictures in work where one thread does everything: one on it, and what it does next.
 IN_WORK = 3
 MAX_WAITING = 256
 #: Candidates that are sorted out on the event loop; more, as at a confidence of 0, would hold it up.
 _FEW_CANDIDATES = 200
-#: Candidates that are looked at, the best ones; a confidence of 0 makes a candidate of every anchor.
-_MAX_CANDIDATES = 5000
 _MAX_STRENGTH = 10_000
 _MAX_PADDING = 10.0
 
@@ -61,7 +52,7 @@ class _Prepared:
     """A picture on its canvases; the pixels are kept only where they are wanted afterwards."""
 
     image: ImageInfo
-    fits: tuple[Fit, ...]
+    looks: Looks
     canvases: tuple[NDArray[np.uint8], ...]
     pixels: NDArray[np.uint8] | None
     decode_ms: float
@@ -193,22 +184,16 @@ class ImageAnalyzer:
     ) -> _Prepared:
         start = perf_counter()
         header = probe_picture(data)
-        large = fit(header.upright_size, spec.input_size, spec.stride, square=self._square)
-        reduction = 1 if keep_pixels else reduction_for(header, large.picture)
+        looks = looks_at(header.upright_size, spec, self._small_side, square=self._square)
+        reduction = 1 if keep_pixels else reduction_for(header, looks.large.picture)
         pixels = decode_picture(data, header, reduction)
         decoded = perf_counter()
-        fits: tuple[Fit, ...] = (large,)
-        canvases: tuple[NDArray[np.uint8], ...] = (lay(pixels, large, self._canvases),)
-        if self._small_side:
-            small = fit(header.upright_size, (self._small_side, self._small_side), spec.stride)
-            width, height = large.picture
-            fits += (small,)
-            canvases += (lay(canvases[0][:height, :width], small, self._canvases),)
+        canvases = lay_out(pixels, looks, self._canvases)
         done = perf_counter()
         width, height = header.upright_size
         return _Prepared(
             ImageInfo(width, height, pixels.shape[2], len(data), header.format),
-            fits,
+            looks,
             canvases,
             pixels if keep_pixels else None,
             (decoded - start) * 1e3,
@@ -229,13 +214,8 @@ def _detection(
     start: float,
 ) -> Detection:
     begin = perf_counter()
-    large, *rest = (
-        proposal.faces.scaled(1 / how.scale) for proposal, how in zip(proposals, prepared.fits, strict=True)
-    )
-    candidates = Faces.concat([large, *(_filling(faces, prepared.image) for faces in rest)])
-    if len(candidates) > _MAX_CANDIDATES:
-        candidates = candidates.take(np.argsort(-candidates.scores, kind="stable")[:_MAX_CANDIDATES])
-    faces = best(suppress(candidates, options.nms_threshold), options.max_faces)
+    candidates = candidates_of(proposals, prepared.looks)
+    faces = faces_of(candidates, options.nms_threshold, options.max_faces)
     end = perf_counter()
     profile = Profile(
         decode_ms=prepared.decode_ms,
@@ -247,8 +227,8 @@ def _detection(
         total_ms=(end - start) * 1e3,
         candidates_before_nms=len(candidates),
         candidates_after_nms=len(faces),
-        det_scale=prepared.fits[0].scale,
-        det_size=prepared.fits[0].canvas,
+        det_scale=prepared.looks.large.scale,
+        det_size=prepared.looks.large.canvas,
     )
     return Detection(prepared.image, faces, spec.name, spec.input_size, options, profile)
 
@@ -271,12 +251,6 @@ async def _embed(embedder: FaceEmbedder, detection: Detection, pixels: NDArray[n
     profile = detection.profile
     times = replace(profile, embedding_ms=took_ms, total_ms=profile.total_ms + took_ms)
     return replace(detection, embedded=embedded, profile=times)
-
-
-def _filling(faces: Faces, image: ImageInfo) -> Faces:
-    """Return the faces that are large in their picture."""
-    sides = faces.boxes[:, 2:] - faces.boxes[:, :2]
-    return faces.take(sides.min(axis=1, initial=math.inf) >= SMALL_SHARE * min(image.width, image.height))
 
 
 def _finish_mask(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -92,6 +93,20 @@ class ThreadLane:
         self.close()
 
 
+class HereLane:
+    """Does work at once on the calling thread: for a process that has nothing else to do meanwhile."""
+
+    is_stuck = False
+
+    def __init__(self) -> None:
+        cv2.setNumThreads(1)
+        _keep_freed_memory()
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do the work."""
+        return work(*args, **kwargs)
+
+
 def _keep_freed_memory() -> None:
     """Have the C library keep a picture's memory for the next one instead of giving it back.
 
@@ -100,6 +115,17 @@ def _keep_freed_memory() -> None:
     anew, and a third of the time goes into page faults. C libraries other than glibc do not mind.
     """
     np.empty(31 << 20, np.uint8)
+
+
+def give_back_memory() -> None:
+    """Give memory that loading took, and that is free again, back to the system.
+
+    Networks need several times their size while they are read and tried. C libraries other than glibc are
+    left alone.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 class InlineDetector:

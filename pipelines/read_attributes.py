@@ -79,6 +79,11 @@ def refuse_disabled(wanted: Collection[Attribute], disabled: Collection[Attribut
         raise SwitchedOff(message)
 
 
+def told_by(readings: Collection[Reading]) -> frozenset[Attribute]:
+    """Return what can be told of faces where there are networks that read these."""
+    return frozenset({Attribute.QUALITY}).union(*(_TELLS[reading] for reading in readings))
+
+
 class FaceReader:
     """Reads faces by the networks it is given.
 

@@ -42,8 +42,13 @@ def shown_face(
         "confidence": round(score, CONFIDENCE_DIGITS),
     }
     if wanted and attributes is not None:
-        told = attributes_answer(attributes, wanted)
-        if told.get(Attribute.LANDMARKS.value) is not None and attributes.landmarks is not None:
-            told[Attribute.LANDMARKS.value] = np.rint(attributes.landmarks).astype(int).tolist()
-        face["attributes"] = told
+        face["attributes"] = shown_attributes(attributes, wanted)
     return face
+
+
+def shown_attributes(attributes: FaceAttributes, wanted: Collection[Attribute]) -> dict[str, Any]:
+    """Return what was asked for; landmarks in whole pixels."""
+    told = attributes_answer(attributes, wanted)
+    if told.get(Attribute.LANDMARKS.value) is not None and attributes.landmarks is not None:
+        told[Attribute.LANDMARKS.value] = np.rint(attributes.landmarks).astype(int).tolist()
+    return told

@@ -14,6 +14,7 @@ from pipelines.probe import probe_picture
 from pipelines.results import DetectOptions
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
@@ -32,7 +33,7 @@ class ImagePipeline:
     def __init__(self, engine: ImageEngine) -> None:
         self._engine = engine
 
-    async def open(self, path: Path, options: TaskOptions) -> ImageWork:
+    async def open(self, path: Path, options: TaskOptions, owner: uuid.UUID) -> ImageWork:  # noqa: ARG002 - a picture is the same for all
         """Look at a picture's header."""
         data = await asyncio.to_thread(path.read_bytes)
         width, height = probe_picture(data).upright_size

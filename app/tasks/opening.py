@@ -1,7 +1,7 @@
 """Open everything that door two's tasks stand on, for this process, and close it in reverse.
 
-open_tasks(services, pipelines) -> Tasks: what the routes use
-with a runner and a deliverer in this process, unless they are switched off for it
+open_tasks(services, pipelines) -> Tasks: what the routes use, with a runner and a deliverer in this process
+open_tasks(services, wake=...)  -> Tasks: what the routes use, where other processes run what they accept
 """
 
 from __future__ import annotations
@@ -34,19 +34,18 @@ from app.tasks.scratch import Scratch
 from app.tasks.signing import TextSigner
 from app.tasks.store import TaskStore
 from app.tasks.uploads import Uploads
-from app.tasks.values import ANYONE
+from app.tasks.values import ANYONE, TaskType
 from app.webhooks.sending import WebhookSender
 from pipelines.errors import Unavailable
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import AsyncIterator, Collection, Mapping
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping
 
     from app.intake.port import FetchLimits, MediaSource, Sender
     from app.services import Services
     from app.settings import Settings
     from app.tasks.ports import MediaPipeline
-    from app.tasks.values import TaskType
     from pipelines.attributes import Attribute
 
 MAINTAIN_EVERY_S = 60.0
@@ -65,9 +64,10 @@ class Tasks:
         intake: looks at media addresses when they are handed in.
         allow: hosts that the operator opened.
         plans: the limits of keys.
-        types: media that can be analysed here.
+        types: media that can be analysed.
         attributes: what can be told of faces here.
         runner: takes tasks up in this process; None where others do.
+        others: told where another process is to look for work.
     """
 
     store: TaskStore
@@ -79,30 +79,33 @@ class Tasks:
     types: frozenset[TaskType]
     attributes: frozenset[Attribute]
     runner: TaskRunner | None
+    others: Callable[[], None]
 
     def wake(self) -> None:
         """Say that a task came, or that one ended."""
         if self.runner is not None:
             self.runner.wake()
-        self.deliverer.wake()
+            self.deliverer.wake()
+        self.others()
 
 
 @asynccontextmanager
 async def open_tasks(
     services: Services,
-    pipelines: Mapping[TaskType, MediaPipeline],
+    pipelines: Mapping[TaskType, MediaPipeline] | None = None,
     *,
     attributes: Collection[Attribute] = (),
-    runs: bool = True,
+    wake: Callable[[], None] = lambda: None,
     pace: RunnerPace | None = None,
 ) -> AsyncIterator[Tasks]:
     """Open the tasks of this process; leaving the block gives unfinished ones back to the queue.
 
     Args:
         services: the app's, with a database.
-        pipelines: who analyses which type of media.
+        pipelines: who analyses which type of media; None where this process neither takes tasks up nor
+            delivers webhooks, but others of the same database do.
         attributes: what can be told of faces here.
-        runs: whether this process takes tasks up and delivers webhooks; others of the same database may.
+        wake: tells those others to look for work; they look by themselves too, only later.
         pace: how often things are done; for tests.
 
     Raises:
@@ -148,7 +151,7 @@ async def open_tasks(
 
         deliverer = Deliverer(database, store, memory.keys, WebhookSender(outbound))
         runner = None
-        if runs:
+        if pipelines is not None:
             scratch = Scratch(settings.home / "scratch")
             shop = Workshop(queue, source, pipelines, scratch, limits=partial(_limits, settings))
             pace = pace or RunnerPace(slots=settings.task_slots)
@@ -160,9 +163,10 @@ async def open_tasks(
             source_for(ANYONE),
             AllowList.read(settings.fetch_allow),
             plans,
-            frozenset(pipelines),
+            frozenset(TaskType if pipelines is None else pipelines),
             frozenset(attributes) - frozenset(settings.attributes_disabled),
             runner,
+            wake,
         )
         if runner is not None:
             await deliverer.start()

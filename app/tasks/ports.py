@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pipelines.errors import FacefleetError
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
@@ -67,8 +68,8 @@ class MediaWork(Protocol):
 class MediaPipeline(Protocol):
     """Analyses one type of media."""
 
-    async def open(self, path: Path, options: TaskOptions) -> MediaWork:
-        """Look at a file.
+    async def open(self, path: Path, options: TaskOptions, owner: uuid.UUID) -> MediaWork:
+        """Look at a file of this owner.
 
         Raises:
             CallerError: it cannot be used.

@@ -42,7 +42,8 @@ MOST_BYTES = {
     TaskType.GIF: 200_000_000,
     TaskType.VIDEO: 2_000_000_000,
 }
-CHUNKS_AT_ONCE = 4
+#: Chunks of one task that are on their way; who analyses them takes turns among tasks.
+CHUNKS_AT_ONCE = 64
 
 log = structlog.get_logger(__name__)
 
@@ -111,7 +112,7 @@ async def _analyse(shop: Workshop, claim: Claim, folder: Path) -> None:
     limits = shop.limits(task.type)
     source = shop.sources(task.owner)
     fetched = await patiently(lambda: source.fetch(task.media_url, folder / "media", limits))
-    work = await patiently(lambda: shop.pipelines[task.type].open(fetched.path, task.options))
+    work = await patiently(lambda: shop.pipelines[task.type].open(fetched.path, task.options, task.owner))
     stored = await patiently(lambda: queue.put_plan(claim, fetched.sha256, work.plan))
     todo = [each.chunk.number for each in stored if not each.is_done]
     await _side_by_side(partial(_do_chunk, shop, claim, work), todo, shop.chunks_at_once)

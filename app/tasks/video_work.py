@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from app.tasks.ports import Merged
 from app.tasks.values import ChunkPlan, MediaFacts, MediaPlan
 from pipelines.errors import InvalidOption
+from pipelines.video.analyze_chunk import FrameOptions, Frames
 from pipelines.video.animation import probe_animation
 from pipelines.video.assembly import Assembler
 from pipelines.video.plan import CHUNK_WORK_S, plan_chunks
@@ -20,14 +21,12 @@ from pipelines.video.records import read_record
 from pipelines.video.sampling import Sampling
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from app.tasks.ports import Merging
     from app.tasks.values import TaskOptions
-    from pipelines.video.animation import AnimationInfo
-    from pipelines.video.plan import Chunk
-    from pipelines.video.probe import VideoInfo
 
 #: Chunks of other rules than these are not mixed with theirs.
 _RULES = 1
@@ -38,20 +37,14 @@ class ChunkJob:
     """All that is needed to analyse a part of a file, on any process that can read it.
 
     Attributes:
-        path: the file.
-        video: what it is, where it is a video.
-        chunk: the part of it, where it is a video.
-        animation: what it is, where it is an animation; that is one part.
-        sampling: which frames are asked for.
+        owner: whose file it is.
+        frames: the part.
         options: what is asked of each frame.
     """
 
-    path: Path
-    video: VideoInfo | None
-    chunk: Chunk | None
-    animation: AnimationInfo | None
-    sampling: Sampling
-    options: TaskOptions
+    owner: uuid.UUID
+    frames: Frames
+    options: FrameOptions
 
 
 class ChunkExecutor(Protocol):
@@ -81,13 +74,16 @@ class VideoPipeline:
         self._executor = executor
         self._chunk_work_s = chunk_work_s
 
-    async def open(self, path: Path, options: TaskOptions) -> VideoWork:
+    async def open(self, path: Path, options: TaskOptions, owner: uuid.UUID) -> VideoWork:
         """Probe a video and plan its chunks."""
         sampling = _sampling(options)
         probe = await asyncio.to_thread(probe_video, path)
         chunks = await asyncio.to_thread(plan_chunks, probe, sampling, self._chunk_work_s)
         info = probe.info
-        jobs = [ChunkJob(path, info, chunk, None, sampling, options) for chunk in chunks]
+        jobs = [
+            ChunkJob(owner, Frames(path, info.size, sampling, (info, chunk)), _asked(options))
+            for chunk in chunks
+        ]
         total = sum(max(chunk.samples, 1) for chunk in chunks)
         spans = [max(chunk.samples, 1) / total for chunk in chunks]
         return VideoWork(self._executor, jobs, spans, info.size, info.duration_s)
@@ -99,11 +95,11 @@ class AnimationPipeline:
     def __init__(self, executor: ChunkExecutor) -> None:
         self._executor = executor
 
-    async def open(self, path: Path, options: TaskOptions) -> VideoWork:
+    async def open(self, path: Path, options: TaskOptions, owner: uuid.UUID) -> VideoWork:
         """Look at an animation."""
         sampling = _sampling(options)
         info = await asyncio.to_thread(probe_animation, path)
-        job = ChunkJob(path, None, None, info, sampling, options)
+        job = ChunkJob(owner, Frames(path, info.size, sampling, info), _asked(options))
         return VideoWork(self._executor, [job], [1.0], info.size, info.duration_s)
 
 
@@ -121,8 +117,8 @@ class VideoWork:
         self._executor = executor
         self._jobs = jobs
         self._size = size
-        self._rate = jobs[0].sampling.rate if jobs else 1
-        billed_s = _analysed_s(jobs[0].sampling, duration_s) if jobs else 0.0
+        self._rate = jobs[0].frames.sampling.rate if jobs else 1
+        billed_s = _analysed_s(jobs[0].frames.sampling, duration_s) if jobs else 0.0
         self.plan = MediaPlan(
             MediaFacts(size[0], size[1], round(duration_s, 3)),
             tuple(
@@ -162,8 +158,13 @@ def _sampling(options: TaskOptions) -> Sampling:
     return Sampling(options.sample_rate, options.start_time, options.end_time)
 
 
+def _asked(options: TaskOptions) -> FrameOptions:
+    return FrameOptions(options.confidence_threshold, options.min_face_size, frozenset(options.attributes))
+
+
 def _samples(job: ChunkJob) -> int:
-    return 0 if job.chunk is None else job.chunk.samples
+    media = job.frames.media
+    return media[1].samples if isinstance(media, tuple) else 0
 
 
 def _analysed_s(sampling: Sampling, duration_s: float) -> float:

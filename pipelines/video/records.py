@@ -8,12 +8,13 @@ depend on whether a record was stored in between.
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pipelines.faces import Faces
 
@@ -45,20 +46,26 @@ class FrameRecord:
     faces: tuple[FaceRecord, ...]
 
 
-def frame_record(timestamp: float, faces: Faces, min_face_px: float = 0) -> FrameRecord:
-    """Return the record of a frame, without faces whose shorter side is under a minimum.
+def frame_record(timestamp: float, faces: Faces, attributes: Sequence[Mapping[str, Any]] = ()) -> FrameRecord:
+    """Return the record of a frame.
 
     Args:
         timestamp: seconds from the beginning.
         faces: in pixels of the upright frame.
-        min_face_px: the shorter side that a face must have.
+        attributes: what else is known of each face, where anything is.
     """
     found = []
-    for box, score in zip(faces.boxes.tolist(), faces.scores.tolist(), strict=True):
+    told = attributes or ({},) * len(faces)
+    for box, score, more in zip(faces.boxes.tolist(), faces.scores.tolist(), told, strict=True):
         x1, y1, x2, y2 = (round(value, 2) for value in box)
-        if min(x2 - x1, y2 - y1) >= min_face_px:
-            found.append(FaceRecord((x1, y1, x2, y2), round(score, 4)))
+        found.append(FaceRecord((x1, y1, x2, y2), round(score, 4), more))
     return FrameRecord(timestamp, tuple(found))
+
+
+def large_enough(faces: Faces, min_face_px: float) -> Faces:
+    """Return the faces whose shorter side has this many pixels."""
+    sides = faces.boxes[:, 2:] - faces.boxes[:, :2]
+    return faces.take(sides.min(axis=1, initial=math.inf).round(2) >= min_face_px)
 
 
 def write_record(frames: Iterable[FrameRecord]) -> bytes:

@@ -15,6 +15,7 @@ from app.tasks.values import ChunkPlan, MediaFacts, MediaPlan
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
+    from uuid import UUID
 
     from app.intake.port import FetchLimits
     from app.tasks.ports import Merging
@@ -39,10 +40,11 @@ class ChunkedPipeline:
     at_once: int = 0
     most_at_once: int = 0
 
-    async def open(self, path: Path, options: TaskOptions) -> ChunkedWork:
+    async def open(self, path: Path, options: TaskOptions, owner: UUID) -> ChunkedWork:
         """Look at nothing."""
         assert path.exists()  # noqa: ASYNC240 - one look
         assert options is not None
+        assert owner is not None
         return ChunkedWork(self)
 
 

@@ -81,9 +81,8 @@ async def opened(home: Path, *, runs: bool = False, **settings: Any) -> AsyncIte
         tasks = await stack.enter_async_context(
             open_tasks(
                 services,
-                {TaskType.IMAGE: ImagePipeline(engine)},
+                {TaskType.IMAGE: ImagePipeline(engine)} if runs else None,
                 attributes=[Attribute.AGE, Attribute.POSE],
-                runs=runs,
                 pace=RunnerPace(lease_s=2.0, poll_s=0.05),
             )
         )
@@ -161,7 +160,6 @@ async def test_values_out_of_range_are_refused(service: Service, field: str, val
         ({"end_time": True}, "end_time"),
         ({"recognize": 1}, "library_id"),
         ({"recognize": 1, "library_id": "staff"}, "recognize"),
-        ({"type": "video"}, "type"),
     ],
 )
 async def test_fields_that_do_not_go_together(service: Service, fields: dict[str, Any], named: str) -> None:
@@ -169,6 +167,14 @@ async def test_fields_that_do_not_go_together(service: Service, fields: dict[str
     status, code, message = error_of(await service.create(**{"type": "video", **fields}))
     assert (status, code) == (400, "invalid_request")
     assert named in message
+
+
+async def test_media_that_nobody_here_analyses_are_refused(tmp_path: Path) -> None:
+    """Where one process does it all and knows pictures alone, a video is not queued."""
+    async with opened(tmp_path, runs=True) as service:
+        status, code, message = error_of(await service.create(type="video"))
+    assert (status, code) == (400, "invalid_request")
+    assert message.startswith("type: ")
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,6 @@ from app.tasks.scratch import Scratch
 from app.tasks.values import NewTask, Status, TaskOptions, TaskType, read_task_id
 from app.tasks.video_work import AnimationPipeline, VideoPipeline
 from pipelines.faces import Faces
-from pipelines.video.animation import animation_frames
-from pipelines.video.decode import sampled_frames
 from pipelines.video.records import frame_record, write_record
 from tests.app.records.requests import until
 from tests.app.tasks.chunked import OneFile
@@ -56,12 +54,7 @@ class DiscExecutor:
 
 
 def _analysed(job: ChunkJob) -> bytes:
-    if job.animation is not None:
-        frames = animation_frames(job.path, job.animation, job.sampling)
-    else:
-        assert job.video is not None
-        assert job.chunk is not None
-        frames = sampled_frames(job.path, job.video, job.chunk)
+    frames = job.frames.decoded(None)
     return write_record(frame_record(each.timestamp, _disc(each.pixels)) for each in frames)
 
 

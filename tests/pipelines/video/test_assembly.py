@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 
 from pipelines.faces import Faces
 from pipelines.video.assembly import Assembler, AssemblyState, whole_box, write_result
-from pipelines.video.records import FaceRecord, FrameRecord, frame_record, read_record, write_record
+from pipelines.video.records import (
+    FaceRecord,
+    FrameRecord,
+    frame_record,
+    large_enough,
+    read_record,
+    write_record,
+)
 from tests.pipelines.video.moving_faces import world
 
 if TYPE_CHECKING:
@@ -97,7 +104,7 @@ def test_a_record_that_is_cut_off_is_told() -> None:
 def test_small_faces_are_left_out() -> None:
     """A face counts by its shorter side."""
     boxes = np.array([[0, 0, 39.5, 100], [0, 0, 40, 40], [0, 0, 100, 20]], np.float32)
-    record = frame_record(0.0, Faces(boxes, np.ones(3, np.float32), None), min_face_px=40)
+    record = frame_record(0.0, large_enough(Faces(boxes, np.ones(3, np.float32), None), 40))
     assert [face.box for face in record.faces] == [(0.0, 0.0, 40.0, 40.0)]
 
 

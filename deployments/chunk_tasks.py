@@ -1,0 +1,197 @@
+"""Chunks of videos as Ray tasks: each in a worker process that may die without harm to anything else.
+
+    ChunkJob -> a turn among all tasks of this runner -> Ray task -> record
+                                      in the worker: networks opened once, or the pools' handles
+
+A worker keeps its networks for the next chunk, so a video's second chunk costs no start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+import ray
+from ray.exceptions import (
+    NodeDiedError,
+    ObjectLostError,
+    OutOfMemoryError,
+    RayError,
+    RayTaskError,
+    WorkerCrashedError,
+)
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from app.logs import configure_logging
+from app.settings import load_settings
+from app.tasks.faces import shown_attributes
+from app.tasks.ports import WorkerDied
+from app.tasks.turns import Turns
+from deployments.crop_handles import PoolCropNetworks
+from deployments.handles import RESTARTING, open_pools
+from deployments.networks import open_network, open_reader
+from pipelines.errors import DependencyDown, FacefleetError
+from pipelines.lane import HereLane, InlineDetector, ThreadLane
+from pipelines.video.analyze_chunk import ChunkAnalyzer
+from pipelines.video.records import write_record
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from app.tasks.video_work import ChunkJob
+    from deployments.args import AppArgs
+    from pipelines.ports import Detector, Lane
+    from pipelines.read_attributes import FaceReader
+
+#: Frames of one chunk that wait for answers of a pool at the same time.
+FRAMES_AT_ONCE = 8
+#: A chunk that takes longer than any reasonable machine needs for it will not end.
+LONGEST_S, SLOWEST_FACTOR = 1800.0, 40.0
+#: How long a count of the cluster's cores is believed.
+COUNTED_FOR_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkNetworks:
+    """What a worker analyses chunks with: the service's shape, and handles where networks are in pools."""
+
+    args: AppArgs
+    detector: Any = None
+    attributes: Any = None
+
+
+class RayChunks:
+    """Analyses chunks in Ray tasks, no more at once than there are cores for."""
+
+    def __init__(self, networks: ChunkNetworks) -> None:
+        self._networks = networks
+        self._args = networks.args.chunks
+        self._node = None if self._args.shared_scratch else ray.get_runtime_context().get_node_id()
+        self._width = self._args.at_once or 1
+        self._counted_at = -COUNTED_FOR_S
+        self._turns = Turns(self._room)
+
+    async def run(self, job: ChunkJob) -> bytes:
+        """Return the chunk's record.
+
+        Raises:
+            CallerError: the media cannot be used.
+            Unavailable: it may be tried again later.
+            WorkerDied: the worker is gone, or came to no end.
+        """
+        async with self._turns.turn(job.owner, job.frames.path):
+            reference = self._submit(job)
+            try:
+                return cast("bytes", await asyncio.wait_for(reference, _patience_s(job)))
+            except RayTaskError as error:
+                if isinstance(error.cause, FacefleetError):
+                    raise error.cause from None
+                raise
+            except (WorkerCrashedError, NodeDiedError, OutOfMemoryError, ObjectLostError) as error:
+                message = "the worker of a chunk died"
+                raise WorkerDied(message) from error
+            except RayError as error:
+                raise DependencyDown(RESTARTING) from error
+            except asyncio.TimeoutError:
+                message = "the worker of a chunk came to no end"
+                raise WorkerDied(message) from None
+            finally:
+                # Nothing is left of a task that has ended; one that was given up must not go on.
+                ray.cancel(reference, force=True)
+
+    def _submit(self, job: ChunkJob) -> Any:  # noqa: ANN401 - Ray's references have no type here
+        strategy = None
+        if self._node is not None:
+            strategy = NodeAffinitySchedulingStrategy(self._node, soft=False)
+        return analyse_chunk.options(
+            num_cpus=self._args.num_cpus,
+            num_gpus=self._args.num_gpus,
+            scheduling_strategy=strategy,
+        ).remote(self._networks, job)
+
+    def _room(self) -> int:
+        """Return how many chunks may be in work: the cores that can read the files."""
+        now = time.monotonic()
+        if self._args.at_once is None and now - self._counted_at > COUNTED_FOR_S:
+            self._counted_at = now
+            cores = sum(
+                node["Resources"].get("CPU", 0)
+                for node in ray.nodes()
+                if node["Alive"] and self._node in {None, node["NodeID"]}
+            )
+            self._width = max(1, int(cores / max(1.0, self._args.num_cpus)))
+        return self._width
+
+
+def _patience_s(job: ChunkJob) -> float:
+    media = job.frames.media
+    work_s = media[1].work_s if isinstance(media, tuple) else 0.0
+    return max(LONGEST_S, SLOWEST_FACTOR * work_s)
+
+
+@ray.remote(max_retries=0)
+def analyse_chunk(networks: ChunkNetworks, job: ChunkJob) -> bytes:
+    """Return a chunk's record; runs in a worker process."""
+    configure_logging()
+    return _in_this_process(_analysed(networks, job))
+
+
+async def _analysed(networks: ChunkNetworks, job: ChunkJob) -> bytes:
+    options = job.options
+    lane, detector = await _detector(networks)
+    reader = await _reader(networks, lane) if options.attributes else None
+    args = networks.args
+    analyzer = ChunkAnalyzer(
+        detector,
+        lane,
+        reader,
+        partial(shown_attributes, wanted=options.attributes),
+        small_side=args.small_side,
+        square=args.square,
+        at_once=FRAMES_AT_ONCE if networks.detector is not None else 1,
+    )
+    return write_record([record async for record in analyzer.records(job.frames, options)])
+
+
+async def _detector(networks: ChunkNetworks) -> tuple[Lane, Detector]:
+    if networks.detector is None:
+        return _inline(networks.args)
+    (pool,) = (await open_pools({"detector": networks.detector})).values()
+    return _lane_beside(), pool
+
+
+async def _reader(networks: ChunkNetworks, lane: Lane) -> FaceReader:
+    if networks.attributes is None:
+        return _inline_reader(networks.args)
+    pool = await PoolCropNetworks.open(networks.attributes)
+    return open_reader(networks.args, load_settings(), lane, pool)
+
+
+@functools.cache
+def _lane_beside() -> Lane:
+    return ThreadLane(workers=1)
+
+
+@functools.cache
+def _inline(args: AppArgs) -> tuple[Lane, Detector]:
+    lane = HereLane()
+    return lane, InlineDetector(open_network(args.detectors[0], args, load_settings()), lane)
+
+
+@functools.cache
+def _inline_reader(args: AppArgs) -> FaceReader:
+    return open_reader(args, load_settings(), HereLane())
+
+
+@functools.cache
+def _loop() -> asyncio.AbstractEventLoop:
+    return asyncio.new_event_loop()
+
+
+def _in_this_process(work: Coroutine[Any, Any, bytes]) -> bytes:
+    """Do the work on the one loop of this process, which handles stay bound to."""
+    return _loop().run_until_complete(work)

@@ -1,0 +1,79 @@
+"""A replica that runs tasks: takes them up, has them analysed, and tells whoever wants to know."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+from app.logs import configure_logging
+from app.services import open_services
+from app.settings import load_settings
+from app.tasks.image_work import ImagePipeline
+from app.tasks.opening import open_tasks
+from app.tasks.values import TaskType
+from app.tasks.video_work import AnimationPipeline, VideoPipeline
+from deployments.chunk_tasks import ChunkNetworks, RayChunks
+from deployments.engine import open_engine
+from deployments.health import refuse_unready
+from deployments.networks import offered_attributes
+from pipelines.lane import give_back_memory
+
+if TYPE_CHECKING:
+    from app.tasks.ports import MediaPipeline
+    from deployments.args import AppArgs
+
+
+class TaskRunner:
+    """Runs tasks for as long as it lives; what it leaves behind, another takes up.
+
+    Args:
+        args: the service's shape.
+        detector: the pool of the default detector, where there is one: videos are decoded elsewhere, and
+            their frames are looked at there.
+        crops: the attribute pool, where there is one.
+        stage: the decode stage of pictures, where it has replicas of its own.
+        attributes: the attribute pool, where pictures are decoded here.
+        pools: detector pools by network name, where pictures are decoded here.
+    """
+
+    async def __init__(  # type: ignore[misc]  # Serve awaits it: stage and pools are asked what they are
+        self,
+        args: AppArgs,
+        detector: Any = None,  # noqa: ANN401 - handles have no types
+        crops: Any = None,  # noqa: ANN401 - as above
+        stage: Any = None,  # noqa: ANN401 - as above
+        attributes: Any = None,  # noqa: ANN401 - as above
+        **pools: Any,  # noqa: ANN401 - as above
+    ) -> None:
+        configure_logging()
+        self._closing = AsyncExitStack()
+        settings = load_settings()
+        engine, self._own = await open_engine(args, settings, stage, attributes, pools)
+        chunks = RayChunks(ChunkNetworks(args, detector, crops))
+        pipelines: dict[TaskType, MediaPipeline] = {
+            TaskType.IMAGE: ImagePipeline(engine),
+            TaskType.VIDEO: VideoPipeline(chunks, args.chunks.work_s),
+            TaskType.GIF: AnimationPipeline(chunks),
+        }
+        services = await self._closing.enter_async_context(open_services(settings, engine))
+        self._tasks = await self._closing.enter_async_context(
+            open_tasks(services, pipelines, attributes=offered_attributes(args, settings))
+        )
+        give_back_memory()
+
+    async def wake(self) -> None:
+        """Look for work now: a task came, or one was cancelled."""
+        self._tasks.wake()
+
+    async def check_health(self) -> None:
+        """Have Serve replace a replica whose lane does not come back.
+
+        Raises:
+            DependencyDown: it is stuck.
+        """
+        if self._own is not None:
+            await refuse_unready(self._own)
+
+    async def __del__(self) -> None:
+        """Give unfinished tasks back; Serve calls this before it lets the replica go."""
+        await self._closing.aclose()

@@ -1,0 +1,167 @@
+"""The use case of one chunk: sampled frames in, the record of what was found in each out.
+
+    frames -> [lane: next, laid out] -> canvases -> detector -> faces -> what each shows -> FrameRecord
+                                '-> several frames wait for their answers, where networks are elsewhere
+
+Decoding happens on the lane; with everything in one process that is the calling thread, and no time is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipelines.canvas import CanvasPool
+from pipelines.looks import SMALL_SIDE, candidates_of, faces_of, lay_out, looks_at
+from pipelines.video.animation import animation_frames
+from pipelines.video.decode import sampled_frames
+from pipelines.video.records import frame_record, large_enough
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pipelines.attributes import Attribute, FaceAttributes
+    from pipelines.looks import Looks
+    from pipelines.ports import AttributeReader, Detector, Lane
+    from pipelines.video.animation import AnimationInfo
+    from pipelines.video.decode import SampledFrame
+    from pipelines.video.plan import Chunk
+    from pipelines.video.probe import VideoInfo
+    from pipelines.video.records import FrameRecord
+    from pipelines.video.sampling import Sampling
+
+NMS_THRESHOLD = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class FrameOptions:
+    """What is asked of each frame; `min_face_px` is for the shorter side of a face."""
+
+    confidence: float = 0.5
+    min_face_px: float = 0
+    attributes: frozenset[Attribute] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Sampled frames that can be decoded here.
+
+    Attributes:
+        path: the file.
+        size: width and height of its upright frames.
+        sampling: which frames are asked for.
+        media: what the file is; for a video, with the part of it.
+    """
+
+    path: Path
+    size: tuple[int, int]
+    sampling: Sampling
+    media: AnimationInfo | tuple[VideoInfo, Chunk]
+
+    def decoded(self, size: tuple[int, int] | None) -> Iterator[SampledFrame]:
+        """Yield the frames with pixels of this size; None for that of the media."""
+        if isinstance(self.media, tuple):
+            return sampled_frames(self.path, *self.media, size)
+        return animation_frames(self.path, self.media, self.sampling, size)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    timestamp: float
+    canvases: tuple[NDArray[np.uint8], ...]
+    pixels: NDArray[np.uint8] | None
+
+
+class ChunkAnalyzer:
+    """Finds the faces of sampled frames, and what each of them shows.
+
+    Args:
+        detector: who finds them.
+        lane: where pixels are worked on.
+        reader: tells what faces show; None where nothing is to be told.
+        tell: how what a face shows is written down.
+        small_side: the longer side of the second canvas; 0 looks at the large canvas alone.
+        square: feed the detector its whole input square.
+        at_once: frames that may wait for their answers at the same time; more than one only pays where the
+            networks are elsewhere.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        lane: Lane,
+        reader: AttributeReader | None = None,
+        tell: Callable[[FaceAttributes], Mapping[str, Any]] | None = None,
+        *,
+        small_side: int = SMALL_SIDE,
+        square: bool = False,
+        at_once: int = 1,
+    ) -> None:
+        self._detector = detector
+        self._lane = lane
+        self._reader = reader
+        self._tell = tell
+        self._small_side = small_side
+        self._square = square
+        self._at_once = at_once
+        self._canvases = CanvasPool()
+
+    async def records(self, frames: Frames, options: FrameOptions) -> AsyncIterator[FrameRecord]:
+        """Yield the record of each frame, in order.
+
+        Raises:
+            CallerError: the file or an option cannot be used.
+            Unavailable: the same may go well later.
+        """
+        reads = bool(options.attributes)
+        if reads and self._reader is not None:
+            self._reader.check(options.attributes)
+        looks = looks_at(frames.size, self._detector.spec, self._small_side, square=self._square)
+        # Frames that are only looked for faces are scaled in the step that converts them.
+        scales_down = not reads and looks.large.scale < 1
+        decoded = frames.decoded(looks.large.picture if scales_down else None)
+        waiting: deque[asyncio.Task[FrameRecord]] = deque()
+        try:
+            while (seen := await self._lane.run(self._next, decoded, looks, reads)) is not None:
+                if self._at_once == 1:
+                    yield await self._record(seen, looks, options)
+                    continue
+                waiting.append(asyncio.create_task(self._record(seen, looks, options)))
+                if len(waiting) >= self._at_once:
+                    yield await waiting.popleft()
+            while waiting:
+                yield await waiting.popleft()
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+    def _next(
+        self,
+        decoded: Iterator[SampledFrame],
+        looks: Looks,
+        keeps_pixels: bool,  # noqa: FBT001 - the lane passes positions on
+    ) -> _Seen | None:
+        frame = next(decoded, None)
+        if frame is None:
+            return None
+        canvases = lay_out(frame.pixels, looks, self._canvases)
+        return _Seen(frame.timestamp, canvases, frame.pixels if keeps_pixels else None)
+
+    async def _record(self, seen: _Seen, looks: Looks, options: FrameOptions) -> FrameRecord:
+        proposals = await self._detector.propose(seen.canvases, options.confidence)
+        for canvas in seen.canvases:
+            self._canvases.give(canvas)
+        found = faces_of(candidates_of(proposals, looks), NMS_THRESHOLD)
+        faces = large_enough(found, options.min_face_px)
+        told: Sequence[Mapping[str, Any]] = ()
+        if self._reader is not None and self._tell is not None and seen.pixels is not None:
+            shown = await self._reader.read(seen.pixels, faces, options.attributes)
+            told = [self._tell(each) for each in shown]
+        return frame_record(seen.timestamp, faces, told)
