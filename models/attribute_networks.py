@@ -11,11 +11,11 @@ import numpy as np
 import onnx
 
 from models import age_gender, emotion, facemesh, graph, insightface_faces
-from models.crop_network import MAX_BATCH, CropRunner, Family, blob_shape, check_crops, fill
+from models.crop_network import CropRunner, Family, batch_size, blob_shape, check_crops, fill
 from models.detectors import example_canvas
 from models.errors import BadWeights
 from models.mask_glasses import GLASSES_CROP, MASK_CROP, WearingNetwork, load_wearing_network
-from models.session import BoundSession, DeviceUnavailable, RuntimeOptions, open_session
+from models.session import BoundSession, DeviceUnavailable, RuntimeOptions, device_of, open_session
 from pipelines.ports import CropSpec, Reading
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Wearing:
     def __init__(self, spec: CropSpec, network: WearingNetwork) -> None:
         self.spec = spec
         self._network = network
-        self.max_batch = MAX_BATCH if _proves(network) else 1
+        self.max_batch = batch_size(network.device, is_proven=_proves(network))
 
     def answer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return how likely each face wears it, [N, 1]."""
@@ -111,7 +111,7 @@ def _open(network: Network, path: Path, options: RuntimeOptions) -> CropNetwork:
     examples = _examples((feed.width, feed.height))
     blob = np.empty(blob_shape(feed, _PROBES), np.float32)
     fill(examples, feed, blob)
-    max_batch = MAX_BATCH if graph.prove_batching(session, blob) else 1
+    max_batch = batch_size(device_of(session), is_proven=graph.prove_batching(session, blob))
     spec = CropSpec(network.name, family.reading, family.crops, family.again)
     runner = CropRunner(spec, BoundSession(session), feed, family.decode, max_batch)
     for _ in range(2):  # the first run learns the shapes, the second uses the bound buffers

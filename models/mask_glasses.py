@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 
 from models.errors import BadWeights
-from models.session import RuntimeOptions, open_session
+from models.session import RuntimeOptions, device_of, open_session
 from pipelines.align import ARCFACE_112, FaceCrop
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from models.session import Device
+
 #: The whole face, as embedding networks see it: one crop serves both.
 MASK_CROP: Final = FaceCrop(ARCFACE_112, (112, 112))
 
@@ -30,10 +32,6 @@ MASK_CROP: Final = FaceCrop(ARCFACE_112, (112, 112))
 GLASSES_CROP: Final = FaceCrop(
     ((ARCFACE_112 - ARCFACE_112[:2].mean(axis=0)) * 1.5 + (64, 30)).astype(np.float32), (128, 64)
 )
-
-#: At or above this a face wears it: where on the learned persons both kinds of error are about as frequent.
-MASK_THRESHOLD: Final = 0.4
-GLASSES_THRESHOLD: Final = 0.5
 
 #: The networks' only input and output.
 _INPUT, _OUTPUT = "crops", "probabilities"
@@ -47,11 +45,18 @@ class Session(Protocol):
 
 
 class WearingNetwork:
-    """One of the two networks, on the session it is given."""
+    """One of the two networks, on the session it is given.
 
-    def __init__(self, session: Session, crop: FaceCrop) -> None:
+    Args:
+        session: runs it.
+        crop: what it was trained on.
+        device: where the session runs.
+    """
+
+    def __init__(self, session: Session, crop: FaceCrop, device: Device = "cpu") -> None:
         self._session = session
         self.crop = crop
+        self.device: Device = device
 
     def probabilities(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return how likely each face wears it, 0..1.
@@ -91,6 +96,6 @@ def load_wearing_network(path: Path, crop: FaceCrop, options: RuntimeOptions | N
     if found != expected:
         message = f"{path.name} is not such a network: {expected} expected, not {found}"
         raise BadWeights(message)
-    network = WearingNetwork(session, crop)
+    network = WearingNetwork(session, crop, device_of(session))
     network.probabilities(np.zeros((1, height, width, 3), np.uint8))
     return network

@@ -38,11 +38,13 @@ class BoxCrop:
         side: width and height of the crop.
         scale: how many of the box's longer sides the square is wide.
         level: turn the square so that the eyes lie on one row.
+        mirrored: draw it with left and right exchanged.
     """
 
     side: int
     scale: float
     level: bool = False
+    mirrored: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -75,14 +77,31 @@ def placements(
     boxes, points = _tame(boxes), _tame(points)
     if isinstance(recipe, FaceCrop):
         return similarities(points[:, : len(recipe.template)], recipe.template)
-    low, high = boxes[:, :2].astype(np.float64), boxes[:, 2:].astype(np.float64)
-    longest = np.maximum((high - low).max(axis=1, initial=0), _SHORTEST_SIDE)
-    factor = (recipe.side / (recipe.scale * longest)).astype(np.complex128)
-    if recipe.level:
-        factor = factor * np.exp(-1j * _eye_line(points))
-    shift = recipe.side / 2 * (1 + 1j) - factor * ((low + high) / 2 @ (1, 1j))
-    rows = [[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]]
-    return np.moveaxis(np.array(rows), -1, 0)
+    turns = _eye_line(points) if recipe.level else np.zeros(len(boxes))
+    corners = boxes.reshape(-1, 2, 2).astype(np.float64)
+    return _squares(recipe, corners.mean(axis=1), np.ptp(corners, axis=1).max(axis=1, initial=0), turns)
+
+
+def placements_around(
+    recipe: BoxCrop, shapes: NDArray[np.float32], points: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Return where crops around many points of each face lie, float64 [N, 2, 3], picture to crop.
+
+    A level square is fitted to the points as they lie once they are turned. The upright box of a leaning face
+    would be wider and lie elsewhere, and what is told of the face would change with its lean.
+
+    Args:
+        recipe: what the network wants.
+        shapes: [N, P, 2 or more] in pixels of the picture.
+        points: [N, 5, 2], the five points.
+    """
+    shapes, points = _tame(shapes[:, :, :2]), _tame(points)
+    turns = _eye_line(points) if recipe.level else np.zeros(len(shapes))
+    there = _rotations(-turns)
+    level = shapes @ there.mT
+    low, high = level.min(axis=1), level.max(axis=1)
+    middles = ((low + high) / 2)[:, None] @ there
+    return _squares(recipe, middles[:, 0], (high - low).max(axis=1, initial=0), turns)
 
 
 def draw_crops(
@@ -121,6 +140,11 @@ def scale_of(matrix: NDArray[np.float64]) -> float:
     return math.hypot(matrix[0, 0], matrix[1, 0])
 
 
+def is_mirrored(matrices: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell which crops show left and right exchanged."""
+    return np.asarray(np.linalg.det(matrices[:, :, :2]) < 0)
+
+
 def into_picture(found: NDArray[np.float32], matrices: NDArray[np.float64]) -> NDArray[np.float32]:
     """Carry points found in crops back into the picture.
 
@@ -129,11 +153,6 @@ def into_picture(found: NDArray[np.float32], matrices: NDArray[np.float64]) -> N
         matrices: float64 [N, 2, 3], picture to crop.
     """
     return np.asarray((found - matrices[:, None, :, 2]) @ np.linalg.inv(matrices[:, :, :2]).mT, np.float32)
-
-
-def box_around(points: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the smallest box around each face's points: [N, P, 2] to [N, 4]."""
-    return np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1)
 
 
 def _draw_shrunk(
@@ -160,6 +179,25 @@ def _draw_shrunk(
     linear = matrix[:, :2] * by
     shift = matrix[:, 2] + matrix[:, :2] @ (low + (by - 1) / 2)
     cv2.warpAffine(small, np.column_stack([linear, shift]), (width, height), dst=crop)
+
+
+def _squares(
+    recipe: BoxCrop, middles: NDArray[np.float64], longest: NDArray[np.float64], turns: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the matrices of squares around these middles, turned clockwise by these angles."""
+    scales = recipe.side / (recipe.scale * np.maximum(longest, _SHORTEST_SIDE))
+    linear = _rotations(-turns) * scales[:, None, None]
+    shifts = recipe.side / 2 - (linear @ middles[:, :, None])[:, :, 0]
+    if recipe.mirrored:
+        linear[:, 0] *= -1
+        shifts[:, 0] = recipe.side - 1 - shifts[:, 0]
+    return np.concatenate([linear, shifts[:, :, None]], axis=2)
+
+
+def _rotations(angles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the matrices that turn points clockwise by these angles, [N, 2, 2]."""
+    cos, sin = np.cos(angles), np.sin(angles)
+    return np.moveaxis(np.array([[cos, -sin], [sin, cos]]), -1, 0)
 
 
 def _eye_line(points: NDArray[np.float32]) -> NDArray[np.float64]:

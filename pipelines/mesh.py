@@ -2,6 +2,7 @@
 
 `mesh106.json` beside this file holds the mapping. Most of the 106 points are vertices of the mesh or means of
 a few; the outline is resampled along the jaw. Pupils are the means of their lids: the mesh has none.
+`mesh_mirror.json` tells which vertex is which on the other half of the face.
 """
 
 from __future__ import annotations
@@ -44,6 +45,13 @@ def to_five_points(meshes: NDArray[np.float32]) -> NDArray[np.float32]:
     eyes = [flat[:, corners].mean(axis=1) for corners in _EYES]
     rest = [flat[:, index] for index in (_NOSE_TIP, *_MOUTH)]
     return np.asarray(np.stack([*eyes, *rest], axis=1), np.float32)
+
+
+@lru_cache(maxsize=1)
+def partners() -> NDArray[np.intp]:
+    """Return for each vertex the one at its place on the other half of the face, [468]."""
+    table = json.loads(resources.files("pipelines").joinpath("mesh_mirror.json").read_text("utf-8"))
+    return np.array(table["partners"], np.intp)
 
 
 def _resample(lines: NDArray[np.float64], count: int) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pipelines.attributes import Attribute, FaceAttributes
-    from pipelines.crops import CropRecipe
+    from pipelines.crops import BoxCrop, CropRecipe
     from pipelines.faces import Faces
     from pipelines.results import Detection, DetectOptions, EncodeOptions, MaskedImage, MaskOptions
 
@@ -120,13 +120,14 @@ class CropSpec:
         name: of the network.
         reading: what its rows mean.
         crops: what it looks at; answers to several crops of one face are averaged. All have one size.
-        again: a second look around the points that the first one found, of the same size; the mesh's.
+        again: what it looks at once more, around the points that it found first; the mesh's. Of the same
+            size; what is found in several is averaged.
     """
 
     name: str
     reading: Reading
     crops: tuple[CropRecipe, ...]
-    again: CropRecipe | None = None
+    again: tuple[BoxCrop, ...] = ()
 
 
 class CropNetwork(Protocol):

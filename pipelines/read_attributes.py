@@ -1,7 +1,7 @@
 """What the faces of one picture show: crops out of it, through the networks that are needed, into values.
 
-    faces -> groups -> a crop for each network -> networks -> rows of numbers -> FaceAttributes
-                       '-> the mesh is looked for twice: around the box, then around what was found
+    faces -> groups -> crops for each network -> networks -> rows of numbers -> FaceValues -> FaceAttributes
+                       '-> the mesh is looked for around the box, then around what was found
 
 Crops are drawn on the lane, where the pixels are; networks may be anywhere. Nothing is computed that was not
 asked for, and all faces of a group go through a network together.
@@ -9,24 +9,16 @@ asked for, and all faces of a group go through a network together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from pipelines.attributes import (
-    GENDER_CONFIDENCE,
-    OLDEST,
-    YOUNGEST,
-    Attribute,
-    Emotion,
-    FaceAttributes,
-    Gender,
-)
-from pipelines.crops import box_around, draw_crops, into_picture, placements, points_of, scale_of
+from pipelines.attributes import Attribute, FaceAttributes
+from pipelines.crops import draw_crops, placements, placements_around, points_of
 from pipelines.errors import DependencyDown, SwitchedOff
-from pipelines.head_pose import head_poses
-from pipelines.mesh import LANDMARKS, MESH_POINTS, to_five_points, to_landmarks
+from pipelines.face_values import FaceValues, meshes_of
+from pipelines.mesh import to_five_points
 from pipelines.ports import Reading
 from pipelines.quality import QUALITY_CROP, qualities
 
@@ -35,15 +27,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from pipelines.crops import BoxCrop
     from pipelines.faces import Faces
     from pipelines.ports import CropNetwork, CropNetworks, CropSpec, Lane
 
 #: Faces that are worked on together; what a crowd needs in memory is bounded by this.
 GROUP: Final = 16
-#: Under this the mesh's network does not look at a face. Hard profiles have 0.6, what is none 0.01.
-PRESENCE: Final = 0.1
-#: At or above this a face wears glasses or a mask: their networks saw as many wearers as others.
-WEARS: Final = 0.5
 
 #: What can be told from each kind of answer.
 _TELLS: Final[Mapping[Reading, frozenset[Attribute]]] = {
@@ -56,7 +45,6 @@ _TELLS: Final[Mapping[Reading, frozenset[Attribute]]] = {
     Reading.GLASSES: frozenset({Attribute.GLASSES}),
     Reading.MASK: frozenset({Attribute.MASK}),
 }
-_EMOTIONS: Final = tuple(Emotion)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,66 +133,22 @@ class FaceReader:
         drawn = await self._lane.run(_draw, asked, pixels, faces.boxes, points)
         rows = dict(await self._networks.answer({name: each.crops for name, each in drawn.items()}))
         for spec in asked:
-            if spec.again is not None:
-                around = _around(rows[spec.name], drawn[spec.name])
-                second = replace(spec, crops=(spec.again,))
-                drawn |= await self._lane.run(_draw, [second], pixels, *around)
-                rows |= await self._networks.answer({spec.name: drawn[spec.name].crops})
+            if spec.again:
+                found, matrices = rows[spec.name], drawn[spec.name].matrices
+                closer = await self._lane.run(_draw_again, spec.again, pixels, found, matrices)
+                drawn[spec.name] = closer
+                rows |= await self._networks.answer({spec.name: closer.crops})
         quality = (
             await self._lane.run(_quality, pixels, faces, points) if Attribute.QUALITY in wanted else None
         )
-        told = _Told(len(faces), quality)
+        values = FaceValues(len(faces), quality)
         for spec in asked:
-            told.add(spec.reading, _mean_rows(rows[spec.name], len(faces)), drawn[spec.name].matrices)
+            values.add(spec.reading, rows[spec.name], drawn[spec.name].matrices)
         seen = _inside(faces.boxes, pixels)
         return [
-            _only(told.face(index) if seen[index] else FaceAttributes(quality=0.0), wanted)
+            _only(values.face(index) if seen[index] else FaceAttributes(quality=0.0), wanted)
             for index in range(len(faces))
         ]
-
-
-class _Told:
-    """What the networks told of several faces, turned into values."""
-
-    def __init__(self, count: int, quality: list[float] | None) -> None:
-        self._values: list[dict[str, object]] = [{} for _ in range(count)]
-        if quality is not None:
-            for values, each in zip(self._values, quality, strict=True):
-                values["quality"] = each
-
-    def face(self, index: int) -> FaceAttributes:
-        """Return one face's values."""
-        return FaceAttributes(**self._values[index])  # type: ignore[arg-type] # each is put in as it belongs
-
-    def add(self, reading: Reading, rows: NDArray[np.float32], matrices: NDArray[np.float64]) -> None:
-        """Take in the rows of one network."""
-        if reading is Reading.MESH:
-            self._add_meshes(rows, matrices)
-        elif reading is Reading.LANDMARKS:
-            flat = into_picture(rows.reshape(-1, LANDMARKS, 2), matrices)
-            self._put("landmarks", list(flat))
-        elif reading is Reading.EMOTION:
-            self._put("emotion", [_EMOTIONS[index] for index in rows.argmax(axis=1)])
-        elif reading in {Reading.GLASSES, Reading.MASK}:
-            self._put(reading.value, [bool(value >= WEARS) for value in rows[:, 0]])
-        else:
-            if reading is not Reading.GENDER:
-                self._put("age", [_years(float(row[0])) for row in rows])
-            if reading is not Reading.AGE:
-                self._put("gender", [_gender(float(row[-1])) for row in rows])
-
-    def _add_meshes(self, rows: NDArray[np.float32], matrices: NDArray[np.float64]) -> None:
-        meshes, presences = _meshes(rows, matrices)
-        landmarks, poses = to_landmarks(meshes), head_poses(meshes)
-        sure = presences >= PRESENCE
-        self._put("presence", presences.tolist())
-        self._put("landmarks", [each if ok else None for each, ok in zip(landmarks, sure, strict=True)])
-        self._put("pose", [each if ok else None for each, ok in zip(poses, sure, strict=True)])
-
-    def _put(self, name: str, values: Sequence[object]) -> None:
-        # Networks are asked in order, so what the first one told of an attribute stands.
-        for face, value in zip(self._values, values, strict=True):
-            face.setdefault(name, value)
 
 
 def answer_grouped(
@@ -254,30 +198,22 @@ def _draw(
     return drawn
 
 
+def _draw_again(
+    recipes: Sequence[BoxCrop],
+    pixels: NDArray[np.uint8],
+    rows: NDArray[np.float32],
+    matrices: NDArray[np.float64],
+) -> _Drawn:
+    """Draw crops around the meshes that were found in the crops at these places."""
+    meshes, _presences = meshes_of(rows, matrices)
+    points = to_five_points(meshes)
+    around = np.concatenate([placements_around(recipe, meshes, points) for recipe in recipes])
+    return _Drawn(draw_crops(pixels, around, recipes[0].size), around)
+
+
 def _quality(pixels: NDArray[np.uint8], faces: Faces, points: NDArray[np.float32]) -> list[float]:
     matrices = placements(QUALITY_CROP, faces.boxes, points)
     return qualities(draw_crops(pixels, matrices, QUALITY_CROP.size), matrices, points, faces.scores)
-
-
-def _meshes(
-    rows: NDArray[np.float32], matrices: NDArray[np.float64]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the meshes in the picture, depth in its pixels too, and how sure the network is of each."""
-    found = rows[:, :-1].reshape(-1, MESH_POINTS, 3)
-    scales = np.array([scale_of(matrix) for matrix in matrices], np.float32)
-    depth = found[:, :, 2:] / scales[:, None, None]
-    return np.concatenate([into_picture(found[:, :, :2], matrices), depth], axis=2), rows[:, -1]
-
-
-def _around(rows: NDArray[np.float32], drawn: _Drawn) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the boxes and five points of the meshes that were found."""
-    meshes, _presences = _meshes(rows, drawn.matrices)
-    return box_around(meshes[:, :, :2]), to_five_points(meshes)
-
-
-def _mean_rows(rows: NDArray[np.float32], faces: int) -> NDArray[np.float32]:
-    """Average the rows of each face's crops."""
-    return np.asarray(rows.reshape(-1, faces, rows.shape[1]).mean(axis=0), np.float32)
 
 
 def _inside(boxes: NDArray[np.float32], pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -292,14 +228,3 @@ def _only(face: FaceAttributes, wanted: frozenset[Attribute]) -> FaceAttributes:
     names = [attribute.value for attribute in Attribute if attribute in wanted]
     kept = {name: getattr(face, name) for name in names}
     return FaceAttributes(**kept, presence=face.presence)
-
-
-def _years(value: float) -> int:
-    return int(np.clip(np.rint(np.nan_to_num(value)), YOUNGEST, OLDEST))
-
-
-def _gender(female: float) -> Gender | None:
-    likelier = max(female, 1 - female)
-    if not likelier >= GENDER_CONFIDENCE:
-        return None
-    return Gender.FEMALE if female > 1 - female else Gender.MALE

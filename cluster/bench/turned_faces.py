@@ -14,8 +14,14 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from pipelines.crops import draw_crops, placements, placements_around
+from pipelines.face_values import meshes_of
+from pipelines.mesh import to_five_points
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from pipelines.ports import CropNetwork
 
 #: The rings: how far out they lie, and how far behind the face, as shares of the face's height.
 _RINGS = ((1.15, 0.10), (1.35, 0.25), (1.7, 0.45), (2.6, 0.6))
@@ -71,6 +77,19 @@ def solid_of(photo: NDArray[np.uint8], mesh: NDArray[np.float32]) -> Solid:
     ]
     vertices = np.concatenate([inner, *rings])
     return Solid(vertices[:, :2], vertices - middle, _triangles(vertices[:, :2]), photo)
+
+
+def mesh_of(
+    network: CropNetwork, photo: NDArray[np.uint8], boxes: NDArray[np.float32], points: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return the mesh of the one face of a photo as it is read, [468, 3] in pixels of the photo."""
+    recipe = network.spec.crops[0]
+    first = placements(recipe, boxes, points)
+    found, _presences = meshes_of(network.answer(draw_crops(photo, first, recipe.size)), first)
+    five = to_five_points(found)
+    again = np.concatenate([placements_around(closer, found, five) for closer in network.spec.again])
+    meshes, _presences = meshes_of(network.answer(draw_crops(photo, again, recipe.size)), again)
+    return np.asarray(meshes.mean(axis=0), np.float32)
 
 
 def turned(solid: Solid, turn: NDArray[np.float64], side: int = 400) -> NDArray[np.uint8]:

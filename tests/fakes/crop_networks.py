@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,8 +45,13 @@ class FakeCropNetwork:
     def spec(self) -> CropSpec:
         """Tell what the network is."""
         crops = tuple(BoxCrop(self.side, 1.0 + 0.2 * copy) for copy in range(self.copies))
-        again = crops[0] if self.reading is Reading.MESH else None
-        return CropSpec(self.name or self.reading.value, self.reading, crops, again)
+        again = tuple(replace(crops[0], mirrored=mirrored) for mirrored in (False, True))
+        return CropSpec(
+            self.name or self.reading.value,
+            self.reading,
+            crops,
+            again if self.reading is Reading.MESH else (),
+        )
 
     def answer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the row for each crop."""

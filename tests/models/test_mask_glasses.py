@@ -14,15 +14,15 @@ from models.errors import BadWeights
 from models.manifest import load_manifest
 from models.mask_glasses import (
     GLASSES_CROP,
-    GLASSES_THRESHOLD,
     MASK_CROP,
-    MASK_THRESHOLD,
     WearingNetwork,
     load_wearing_network,
 )
 from models.session import RuntimeOptions
 from pipelines.align import FaceCrop, align
 from pipelines.boxes import suppress
+from pipelines.face_values import WEARS
+from pipelines.ports import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -186,7 +186,7 @@ def test_a_batch_answers_as_single_crops_do(network: WearingNetwork, group_photo
 
 def test_bare_faces_wear_nothing(task: str, network: WearingNetwork, group_photo_path: Path) -> None:
     """None of the six people in the group photo wears a mask or glasses."""
-    threshold = {"mask": MASK_THRESHOLD, "glasses": GLASSES_THRESHOLD}[task]
+    threshold = WEARS[Reading(task)]
     found = network.probabilities(cut(read(group_photo_path), GROUP_POINTS, network.crop))
     assert (found < threshold).all(), found
 
@@ -211,21 +211,21 @@ def test_drawn_masks_are_seen(
     """A cloth drawn over nose, mouth and chin of each of six faces is called a mask on at least five."""
     picture = with_masks(read(group_photo_path), GROUP_POINTS, colour)
     found = mask_network.probabilities(cut(picture, GROUP_POINTS, MASK_CROP))
-    assert (found >= MASK_THRESHOLD).sum() >= 5, found
+    assert (found >= WEARS[Reading.MASK]).sum() >= 5, found
 
 
 def test_drawn_sunglasses_are_seen(glasses_network: WearingNetwork, group_photo_path: Path) -> None:
     """Dark lenses drawn over the eyes of each of six faces are called glasses on at least five."""
     picture = with_sunglasses(read(group_photo_path), GROUP_POINTS)
     found = glasses_network.probabilities(cut(picture, GROUP_POINTS, GLASSES_CROP))
-    assert (found >= GLASSES_THRESHOLD).sum() >= 5, found
+    assert (found >= WEARS[Reading.GLASSES]).sum() >= 5, found
 
 
 def test_a_mask_is_not_glasses(glasses_network: WearingNetwork, group_photo_path: Path) -> None:
     """A mask's upper edge under the eyes is not taken for a rim."""
     picture = with_masks(read(group_photo_path), GROUP_POINTS, (235, 235, 235))
     found = glasses_network.probabilities(cut(picture, GROUP_POINTS, GLASSES_CROP))
-    assert (found < GLASSES_THRESHOLD).sum() >= 5, found
+    assert (found < WEARS[Reading.GLASSES]).sum() >= 5, found
 
 
 def test_masked_crowds_are_called_masked(
@@ -246,7 +246,7 @@ def test_masked_crowds_are_called_masked(
         assert faces.points is not None
         found += mask_network.probabilities(cut(canvas, faces.points, MASK_CROP)).tolist()
     assert len(found) >= 35
-    assert np.mean(np.array(found) >= MASK_THRESHOLD) >= 0.9, found
+    assert np.mean(np.array(found) >= WEARS[Reading.MASK]) >= 0.9, found
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])

@@ -12,13 +12,27 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pipelines.align import ARCFACE_112, FaceCrop
-from pipelines.crops import BoxCrop, box_around, draw_crops, into_picture, placements, points_of, scale_of
+from pipelines.crops import (
+    BoxCrop,
+    draw_crops,
+    into_picture,
+    is_mirrored,
+    placements,
+    placements_around,
+    points_of,
+    scale_of,
+)
 from tests.pipelines.drawn import Pixels, noise, scene
 
 Floats = NDArray[np.float32]
 
 BOX = np.array([[100, 80, 180, 200]], np.float32)
-RECIPES = (BoxCrop(64, 1.5), BoxCrop(64, 1.5, level=True), FaceCrop(ARCFACE_112[:2], (112, 112)))
+RECIPES = (
+    BoxCrop(64, 1.5),
+    BoxCrop(64, 1.5, level=True),
+    BoxCrop(64, 1.5, level=True, mirrored=True),
+    FaceCrop(ARCFACE_112[:2], (112, 112)),
+)
 
 
 def turned(points: Floats, degrees: float, centre: tuple[float, float]) -> Floats:
@@ -102,7 +116,7 @@ def test_large_faces_lie_where_small_ones_do(side: int) -> None:
         pytest.param([-1e9, -1e9, 1e9, 1e9], id="huge"),
     ],
 )
-@pytest.mark.parametrize("recipe", RECIPES, ids=["plain", "level", "template"])
+@pytest.mark.parametrize("recipe", RECIPES, ids=["plain", "level", "mirrored", "template"])
 def test_any_box_gives_a_crop(box: list[float], recipe: BoxCrop | FaceCrop) -> None:
     """Whatever a detector says, something of the right size is drawn."""
     boxes = np.array([box], np.float32)
@@ -119,7 +133,47 @@ def test_no_faces_are_no_crops() -> None:
         assert draw_crops(noise(50, 50), matrices, recipe.size).shape == (0, *recipe.size[::-1], 3)
 
 
-def test_the_box_around_points() -> None:
-    """Every point is inside, and the corners touch."""
+def test_a_square_around_points_touches_them() -> None:
+    """Every point lies in a square of just their size, and the farthest two on its edges."""
     points = np.array([[[3, 9], [5, 2], [4, 4]]], np.float32)
-    assert box_around(points).tolist() == [[3, 2, 5, 9]]
+    (matrix,) = placements_around(BoxCrop(70, 1.0), points, points_of(BOX))
+    inside = points[0] @ matrix[:, :2].T + matrix[:, 2]
+    np.testing.assert_allclose(inside, [[25, 70], [45, 0], [35, 20]], atol=1e-4)
+
+
+@given(degrees=st.floats(-180, 180))
+def test_a_square_around_points_leans_with_the_face(degrees: float) -> None:
+    """What is drawn around a leaning face is what is drawn around the upright one."""
+    recipe = BoxCrop(60, 1.2, level=True)
+    shape = np.array([[[100, 80], [180, 95], [130, 200], [170, 190]]], np.float32)
+    five = points_of(BOX)
+    upright, leaning = (
+        places @ matrix[:, :2].T + matrix[:, 2]
+        for places, matrix in (
+            (shape[0], placements_around(recipe, shape, five)[0]),
+            (
+                turned(shape[0], degrees, (90, 60)),
+                placements_around(
+                    recipe,
+                    turned(shape[0], degrees, (90, 60))[None],
+                    turned(five[0], degrees, (90, 60))[None],
+                )[0],
+            ),
+        )
+    )
+    np.testing.assert_allclose(leaning, upright, atol=1e-2)
+
+
+def test_a_mirrored_crop_is_the_mirror_image() -> None:
+    """Pixel for pixel the plain crop with left and right exchanged, and it can be told from one."""
+    picture = np.asarray(cv2.GaussianBlur(noise(300, 300), (0, 0), 3) * 3.0 - 256, np.uint8)
+    five = turned(points_of(BOX)[0], 20, (140, 140))[None]
+    pair = [BoxCrop(61, 1.3, level=True, mirrored=mirrored) for mirrored in (False, True)]
+    for matrices in (
+        np.concatenate([placements(recipe, BOX, five) for recipe in pair]),
+        np.concatenate([placements_around(recipe, five, five) for recipe in pair]),
+    ):
+        plain, mirrored = draw_crops(picture, matrices, (61, 61)).astype(int)
+        assert np.abs(plain[:, ::-1] - mirrored).max() <= 8
+        assert np.abs(plain - mirrored).mean() > 5
+        assert is_mirrored(matrices).tolist() == [False, True]

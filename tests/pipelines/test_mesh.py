@@ -9,7 +9,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.mesh import to_five_points, to_landmarks
+from pipelines.mesh import partners, to_five_points, to_landmarks
+from tests.landmarks106 import MIRRORED
 
 #: Points of the layout and their partners on the other half of a symmetric face, and points on its middle.
 PAIRS = (
@@ -56,6 +57,41 @@ def test_a_symmetric_face_has_symmetric_points() -> None:
     found = to_landmarks(head())[0]
     for one, other in PAIRS:
         np.testing.assert_allclose(found[one] + (found[other] * (1, -1)), (100, 0), atol=1e-3)
+
+
+def test_partners_are_each_others() -> None:
+    """Who is the partner of one's partner is oneself; eyes, mouth, brows and cheeks are as they should be."""
+    pairs = partners()
+    assert (pairs[pairs] == np.arange(468)).all()
+    for one, other in (
+        (33, 263),
+        (133, 362),
+        (61, 291),
+        (70, 300),
+        (159, 386),
+        (234, 454),
+        (4, 4),
+        (152, 152),
+    ):
+        assert pairs[one] == other
+
+
+def test_partners_lie_on_the_other_half_of_the_mean_head() -> None:
+    """The mean head, which is symmetric, is its own mirror image under them."""
+    table = json.loads(resources.files("pipelines").joinpath("head_shape.json").read_text("utf-8"))
+    head_shape = {int(index): place for index, place in table["vertices"].items()}
+    pairs = partners()
+    for index, (x, y, z) in head_shape.items():
+        np.testing.assert_allclose(head_shape[int(pairs[index])], (-x, y, z), atol=2e-4)
+
+
+def test_points_of_a_mirrored_mesh_are_mirrored_points() -> None:
+    """Any face, mirrored and with its halves exchanged, has the mirror image of its 106 points."""
+    mesh = head()
+    other = (mesh * np.array([-1, 1, 1], np.float32))[:, partners()]
+    np.testing.assert_allclose(to_landmarks(other)[0, MIRRORED], to_landmarks(mesh)[0] * (-1, 1), atol=1e-3)
+    five = to_five_points(other)[0, [1, 0, 2, 4, 3]]
+    np.testing.assert_allclose(five, to_five_points(mesh)[0] * (-1, 1), atol=1e-3)
 
 
 @given(degrees=st.floats(-180, 180), scale=st.floats(0.1, 10), x=st.floats(-500, 500))

@@ -97,13 +97,13 @@ async def test_only_what_is_asked_for_is_computed(lane: ThreadLane, attribute: A
 
 
 async def test_all_faces_go_through_a_network_together(lane: ThreadLane) -> None:
-    """A group is one run of each network, two of the mesh's; a crowd is cut in groups."""
+    """A group is one run of each network, and another, twice as large, of the mesh's; a crowd is cut up."""
     networks = networks_of(*KINDS)
     boxes = [(10.0 * i, 5, 10.0 * i + 30, 45) for i in range(GROUP)]
     reader = reader_of(list(networks.values()), lane)
     assert len(await reader.read(noise(300, 60), faces_at(*boxes), ALL)) == GROUP
     assert {kind: network.seen for kind, network in networks.items()} == {
-        kind: [GROUP, GROUP] if kind is Reading.MESH else [GROUP] for kind in KINDS
+        kind: [GROUP, 2 * GROUP] if kind is Reading.MESH else [GROUP] for kind in KINDS
     }
     crowd = faces_at(*(boxes * 3 + boxes[:1]))
     assert len(await reader.read(noise(300, 60), crowd, {Attribute.AGE})) == 3 * GROUP + 1
