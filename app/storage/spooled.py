@@ -226,8 +226,9 @@ class SpooledStore:
         fresh = [spooled for spooled in files if not spooled.is_stored]
         troubles = await self._store.put_files([(spooled.key, spooled.path) for spooled in fresh])
         for spooled, trouble in zip(fresh, troubles, strict=True):
-            spooled.is_stored = trouble is None
-            if trouble is not None:
+            # A file that is gone was deleted meanwhile, with its rows: that is no trouble of the storage.
+            spooled.is_stored = trouble is None or not spooled.path.exists()
+            if trouble is not None and not spooled.is_stored:
                 log.warning("object waits in the spool", reason=trouble.message)
                 spooled.let_go()
                 self._try_again_at = time.monotonic() + SWEEP_EVERY_S
