@@ -162,7 +162,7 @@ def door_two(services: Services, tasks: Tasks) -> APIRouter:
         known = _known(task_id)
         owner = owner_of(caller_of(request).id)
         gone = await tasks.store.delete(owner, known)
-        await _forget_media(tasks, owner, gone.media_url)
+        await forget_media(tasks, owner, gone.media_url)
         tasks.wake()
         return _json(
             {"request_id": request_id_of(request.scope), "task_id": task_text(known), "deleted": True}
@@ -185,7 +185,7 @@ def plan_limit(services: Services, tasks: Tasks) -> Callable[[Request], Awaitabl
     return count
 
 
-async def _forget_media(tasks: Tasks, owner: uuid.UUID, media_url: str) -> None:
+async def forget_media(tasks: Tasks, owner: uuid.UUID, media_url: str) -> None:
     """Remove what was uploaded for a task, unless another one is made of it as well."""
     upload_id = read_upload_id(media_url.removeprefix("upload://").rstrip("/"))
     if upload_id is None or tasks.uploads is None or not media_url.startswith("upload://"):

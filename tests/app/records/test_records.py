@@ -17,9 +17,11 @@ from app.records.cleanup import Cleanup
 from app.records.deleting import RecordDeleter
 from app.records.writing import RecordWriter
 from pipelines.errors import DependencyDown
-from tests.app.records.requests import detect, image, mask, read
+from tests.app.records.requests import detect, image, mask, read, until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from app.persistence import Persistence, PersistenceOptions, Storage
     from app.records.values import Actor
 
@@ -136,6 +138,24 @@ async def test_identical_originals_are_stored_once_and_for_as_long_as_needed(
     assert await read(storage.objects, key) == b"same"
     await storage.deleter.delete_image(second.image_id, admin)
     assert not await storage.objects.exists(key)
+
+
+async def test_a_repeated_original_leaves_no_second_copy(storage: Storage, tmp_path: Path) -> None:
+    """Small or large, in one commit or one after the other: on the disk and in the storage there is one."""
+    large = b"large" * 300_000
+    for data in (b"small", large):
+        await asyncio.gather(*(storage.writer.save(image(data), detect()) for _ in range(3)))
+        await storage.writer.save(image(data), detect())
+
+    async def is_moved() -> bool:
+        return not any((tmp_path / "spool").iterdir())
+
+    await until(is_moved)
+    stats = await storage.reader.stats()
+    assert (stats.images, stats.original_bytes) == (8, 5 + len(large))
+    if (tmp_path / "objects").exists():
+        sizes = sorted(path.stat().st_size for path in (tmp_path / "objects").rglob("*") if path.is_file())
+        assert sizes == [5, len(large)]
 
 
 async def test_an_original_that_comes_back_gets_another_name(storage: Storage, admin: Actor) -> None:
