@@ -19,10 +19,10 @@ from app.admin.task_schemas import (
     told_task,
 )
 from app.admin.tiers import memory_of
-from app.door_two import forget_media
 from app.errors import NotOffered
 from app.records.task_views import TaskChoice, list_all_tasks
 from app.tasks.answers import with_result
+from app.tasks.retention import forget_media
 from app.tasks.values import Status, TaskType, read_task_id, task_text
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def task_routes(services: Services, access: AdminAccess, tasks: Tasks | None) ->
         open_tasks = tasks_of(tasks)
         task = await find_task(open_tasks, task_id)
         gone = await open_tasks.store.delete(task.owner, task.id)
-        await forget_media(open_tasks, task.owner, gone.media_url)
+        await forget_media(open_tasks.store, open_tasks.uploads, task.owner, gone.media_url)
         await _note(request, "task.delete", task_text(task.id))
         open_tasks.wake()
 
