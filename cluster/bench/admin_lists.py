@@ -69,9 +69,11 @@ def main() -> None:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         measured = asyncio.run(_measure("sqlite", None, Path(folder), chosen.images))
-    with _postgres(chosen.postgres) as url:
-        measured += asyncio.run(_measure("postgresql", url, Path(), chosen.images))
     _print(measured, chosen.images)
+    with _postgres(chosen.postgres) as url:
+        on_postgres = asyncio.run(_measure("postgresql", url, Path(), chosen.images))
+    _print(on_postgres, chosen.images)
+    measured += on_postgres
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     report = {"images": chosen.images, "measured": [asdict(one) for one in measured]}
     chosen.out.write_text(json.dumps(report, indent=2), "utf-8")
