@@ -128,6 +128,11 @@ class Settings(BaseSettings):
         description="Plans of keys that differ from the published ones, as JSON: "
         '{"free": {"requests_per_minute": 60, "concurrent_tasks": 2, "monthly_minutes": 60}}.',
     )
+    gallery_max_bytes: int = Field(
+        default=2 * 1024**3,
+        ge=1,
+        description="Memory of one process for the vectors of libraries; those asked for last stay.",
+    )
     task_slots: int = Field(default=4, ge=1, description="Tasks that one process works on at once.")
 
     public_url: str | None = Field(
