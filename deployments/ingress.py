@@ -16,6 +16,7 @@ from app.services import open_services
 from app.settings import load_settings
 from app.tasks.opening import open_tasks
 from deployments.engine import open_engine
+from deployments.fleet import RayFleet
 from deployments.health import refuse_unready
 from deployments.networks import offered_attributes
 from pipelines.lane import give_back_memory
@@ -74,6 +75,7 @@ class Ingress:
                     wake=partial(_wake, runner),
                 )
             )
+        self._fleet = RayFleet(args)
         give_back_memory()
 
     async def check_health(self) -> None:
@@ -87,7 +89,7 @@ class Ingress:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Return the web app; Serve calls this once the constructor is done."""
-        return create_app(self._services, self._closing.aclose, self._tasks)
+        return create_app(self._services, self._closing.aclose, self._tasks, self._fleet)
 
 
 def _wake(runner: Any) -> None:  # noqa: ANN401 - a handle has no type
