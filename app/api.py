@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from app.admin.library_routes import LibraryDesk
 from app.admin.routes import admin_api
 from app.api_docs import add_docs
 from app.console.routes import add_console
@@ -90,7 +91,8 @@ def create_app(
         },
     )
     app.include_router(door_one(services))
-    app.include_router(admin_api(services, tasks, fleet))
+    desk = LibraryDesk(libraries, tasks.plans) if tasks is not None and libraries is not None else None
+    app.include_router(admin_api(services, tasks, fleet, desk))
     if tasks is not None:
         app.include_router(door_two(services, tasks))
         app.include_router(upload_routes(services, tasks))
@@ -101,7 +103,7 @@ def create_app(
     if services.memory is not None and services.memory.storage is not None:
         app.include_router(file_routes(services.memory.storage))
     add_docs(app)
-    add_console(app, services, tasks, fleet)
+    add_console(app, services, tasks, fleet, desk)
     return app
 
 

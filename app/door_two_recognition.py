@@ -30,19 +30,22 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
     from numpy.typing import NDArray
 
+    from app.idempotency import KnownRequest
     from app.libraries.opening import Libraries
+    from app.plans import Plan
     from app.services import Services
     from app.tasks.opening import Tasks
     from pipelines.results import Detection
 
 #: Bodies of these may hold pictures as data URLs.
-_PICTURE_ROUTES = ("/face", "/search", "/compare")
+_PICTURE_ROUTES = ("/face", "/faces", "/search", "/compare")
+_PICTURE_PLACES = ("/v1/", "/api/v1/admin/libraries/")
 _SCORE_DIGITS = 4
 
 
 def body_limit(path: str) -> int | None:
     """Return the most bytes that a body sent to this path may have; None where it holds no pictures."""
-    if not path.startswith("/v1/") or not path.endswith(_PICTURE_ROUTES):
+    if not path.startswith(_PICTURE_PLACES) or not path.endswith(_PICTURE_ROUTES):
         return None
     return 2 * LONGEST_PICTURE_URL + 65_536
 
@@ -64,26 +67,10 @@ def recognition_routes(services: Services, tasks: Tasks, libraries: Libraries) -
               -d '{"person_id": "p_zhang_wei", "name": "Zhang Wei", "image_url": "https://example.com/a.jpg"}'
         """
         owner, plan = owner_in(request), tasks.plans.of(caller_of(request).plan)
-        metadata = checked_metadata(body.metadata)
+        checked_metadata(body.metadata)
         known = known_request(idempotency_key, request.url.path, await request.json())
         before = await libraries.enrolment.first_answer(owner, known)
-        if before is not None:
-            return answered(request, before)
-        await libraries.recognizer.library(owner, library_id)
-        detection = await libraries.pictures.faces_of(owner, body.image_url)
-        face = _reference(detection)
-        assert detection.embedded is not None  # noqa: S101 - narrows the type: vectors were asked for
-        new = NewFace(
-            body.person_id,
-            body.name,
-            metadata,
-            detection.embedded.vectors[face],
-            float(detection.embedded.qualities[face]),
-        )
-        answer = await libraries.enrolment.enrol(
-            owner, plan, library_id, new, partial(_enrolled, detection, face), known
-        )
-        return answered(request, answer)
+        return answered(request, before or await enrol(libraries, owner, plan, library_id, body, known))
 
     @router.post("/library/{library_id}/search")
     async def search_library(request: Request, library_id: LibraryId, body: SearchRequest) -> Response:
@@ -94,26 +81,7 @@ def recognition_routes(services: Services, tasks: Tasks, libraries: Libraries) -
             curl -H "X-API-Key: $KEY" -H "Content-Type: application/json" \
               "$URL/v1/library/my-people-lib/search" -d '{"image_url": "https://example.com/a.jpg"}'
         """
-        owner = owner_in(request)
-        await libraries.recognizer.library(owner, library_id)
-        detection = await libraries.pictures.faces_of(owner, body.image_url)
-        if detection.embedded is None or not len(detection.faces):
-            message = "No face was found in the picture."
-            raise NoFaces(message)
-        # Read again: what was answered while the picture came must be seen.
-        library = await libraries.recognizer.library(owner, library_id)
-        matches = await libraries.recognizer.matches(
-            library, detection.embedded.vectors, body.top_k, body.min_score
-        )
-        faces = [
-            {
-                "face_id": f"f_{number + 1:02d}",
-                **face_box(detection, number),
-                "matches": [match_answer(match) for match in found],
-            }
-            for number, found in enumerate(matches)
-        ]
-        return answered(request, {"library_id": library.handle, "faces": faces})
+        return answered(request, await search(libraries, owner_in(request), library_id, body))
 
     @router.post("/compare")
     async def compare(request: Request, body: CompareRequest) -> Response:
@@ -140,6 +108,64 @@ def recognition_routes(services: Services, tasks: Tasks, libraries: Libraries) -
         )
 
     return router
+
+
+async def enrol(
+    libraries: Libraries,
+    owner: UUID,
+    plan: Plan,
+    library_id: str,
+    body: FaceRequest,
+    known: KnownRequest | None = None,
+) -> dict[str, Any]:
+    """Look at a reference picture, enrol whom it shows, and return what is answered.
+
+    Args:
+        libraries: what it stands on.
+        owner: of the library.
+        plan: the owner's.
+        library_id: as the owner calls it.
+        body: the request.
+        known: how the request is known when it comes again.
+    """
+    metadata = checked_metadata(body.metadata)
+    await libraries.recognizer.library(owner, library_id)
+    detection = await libraries.pictures.faces_of(owner, body.image_url)
+    face = _reference(detection)
+    assert detection.embedded is not None  # noqa: S101 - narrows the type: vectors were asked for
+    new = NewFace(
+        body.person_id,
+        body.name,
+        metadata,
+        detection.embedded.vectors[face],
+        float(detection.embedded.qualities[face]),
+    )
+    return await libraries.enrolment.enrol(
+        owner, plan, library_id, new, partial(_enrolled, detection, face), known
+    )
+
+
+async def search(libraries: Libraries, owner: UUID, library_id: str, body: SearchRequest) -> dict[str, Any]:
+    """Look at a picture and return what is answered about the people in it."""
+    await libraries.recognizer.library(owner, library_id)
+    detection = await libraries.pictures.faces_of(owner, body.image_url)
+    if detection.embedded is None or not len(detection.faces):
+        message = "No face was found in the picture."
+        raise NoFaces(message)
+    # Read again: what was answered while the picture came must be seen.
+    library = await libraries.recognizer.library(owner, library_id)
+    matches = await libraries.recognizer.matches(
+        library, detection.embedded.vectors, body.top_k, body.min_score
+    )
+    faces = [
+        {
+            "face_id": f"f_{number + 1:02d}",
+            **face_box(detection, number),
+            "matches": [match_answer(match) for match in found],
+        }
+        for number, found in enumerate(matches)
+    ]
+    return {"library_id": library.handle, "faces": faces}
 
 
 def _reference(detection: Detection) -> int:
