@@ -11,11 +11,14 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from app.admin.library_routes import LibraryDesk
 from app.admin.routes import admin_api
 from app.api_docs import add_docs
 from app.console.routes import add_console
 from app.door_one import door_one
 from app.door_two import door_two
+from app.door_two_libraries import library_routes, person_routes
+from app.door_two_recognition import body_limit, recognition_routes
 from app.door_two_uploads import part_limit, upload_routes
 from app.errors import error_response
 from app.files import file_routes
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from app.fleet import Fleet
+    from app.libraries.opening import Libraries
     from app.middleware import CountRequest
     from app.services import Services
     from app.settings import Settings
@@ -49,6 +53,7 @@ def create_app(
     close: Callable[[], Awaitable[None]] | None = None,
     tasks: Tasks | None = None,
     fleet: Fleet | None = None,
+    libraries: Libraries | None = None,
 ) -> FastAPI:
     """Return the app over these services.
 
@@ -56,6 +61,7 @@ def create_app(
         services: what it stands on, open.
         close: called when the app's server stops, where nobody else closes them.
         tasks: what door two stands on, open; None leaves it out.
+        libraries: what libraries of people stand on, open; None leaves them out. They need tasks.
         fleet: knows what runs for the service, for those who look after it; None where nobody does.
     """
     settings = services.settings
@@ -85,14 +91,19 @@ def create_app(
         },
     )
     app.include_router(door_one(services))
-    app.include_router(admin_api(services, tasks, fleet))
+    desk = LibraryDesk(libraries, tasks.plans) if tasks is not None and libraries is not None else None
+    app.include_router(admin_api(services, tasks, fleet, desk))
     if tasks is not None:
         app.include_router(door_two(services, tasks))
         app.include_router(upload_routes(services, tasks))
+        if libraries is not None:
+            app.include_router(library_routes(services, tasks, libraries))
+            app.include_router(person_routes(services, tasks, libraries))
+            app.include_router(recognition_routes(services, tasks, libraries))
     if services.memory is not None and services.memory.storage is not None:
         app.include_router(file_routes(services.memory.storage))
     add_docs(app)
-    add_console(app, services, tasks, fleet)
+    add_console(app, services, tasks, fleet, desk)
     return app
 
 
@@ -104,7 +115,7 @@ def _limits(settings: Settings) -> Callable[[str], int]:
     picture = settings.max_image_bytes + FORM_OVERHEAD
 
     def limit_for(path: str) -> int:
-        return picture if path in PICTURE_PATHS else part_limit(path) or SMALL_BODY
+        return picture if path in PICTURE_PATHS else part_limit(path) or body_limit(path) or SMALL_BODY
 
     return limit_for
 

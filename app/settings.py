@@ -135,6 +135,11 @@ class Settings(BaseSettings):
         ge=1,
         description="Tasks that one runner has in work at once; most of them fetch or wait for their turn.",
     )
+    gallery_max_bytes: int = Field(
+        default=2 * 1024**3,
+        ge=1,
+        description="Memory of one process for the vectors of libraries; those asked for last stay.",
+    )
 
     public_url: str | None = Field(
         default=None,

@@ -50,9 +50,12 @@ class Pages:
     Args:
         assets: where the files are.
         picture_origins: see `content_policy`.
+        has_libraries: whether there is anything behind the way to them.
     """
 
-    def __init__(self, assets: str, picture_origins: Sequence[str] = ()) -> None:
+    def __init__(
+        self, assets: str, picture_origins: Sequence[str] = (), *, has_libraries: bool = False
+    ) -> None:
         self._environment = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,
@@ -61,6 +64,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.filters.update(FILTERS)
+        self._environment.globals["has_libraries"] = has_libraries
         self._environment.globals["static"] = lambda name: f"{assets}/{name}"
         self._headers = {
             "Content-Security-Policy": content_policy(picture_origins),

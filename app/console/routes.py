@@ -11,6 +11,7 @@ from app.admin.access import AdminAccess
 from app.console.assets import FOLDER, LastingFiles, assets_path
 from app.console.gate import gate_for, page_route
 from app.console.key_pages import key_pages
+from app.console.library_pages import library_pages
 from app.console.login import login_pages
 from app.console.overview_page import overview_page
 from app.console.record_pages import record_pages
@@ -22,13 +23,20 @@ from app.console.trying import try_pages
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from app.admin.library_routes import LibraryDesk
     from app.fleet import Fleet
     from app.services import Services
     from app.settings import Settings
     from app.tasks.opening import Tasks
 
 
-def add_console(app: FastAPI, services: Services, tasks: Tasks | None, fleet: Fleet | None) -> None:
+def add_console(
+    app: FastAPI,
+    services: Services,
+    tasks: Tasks | None,
+    fleet: Fleet | None,
+    desk: LibraryDesk | None,
+) -> None:
     """Serve the console from this app.
 
     Args:
@@ -36,11 +44,12 @@ def add_console(app: FastAPI, services: Services, tasks: Tasks | None, fleet: Fl
         services: what it stands on.
         tasks: what tasks stand on; None where there are none.
         fleet: knows what runs for the service; None where nobody does.
+        desk: what libraries stand on; None where there are none.
     """
     assets = assets_path()
     app.mount(assets, LastingFiles(directory=FOLDER), name="console-assets")
     access = AdminAccess(services)
-    pages = Pages(assets, picture_origins(services.settings))
+    pages = Pages(assets, picture_origins(services.settings), has_libraries=desk is not None)
     app.include_router(login_pages(pages, access))
     behind = APIRouter(
         route_class=page_route(pages), include_in_schema=False, dependencies=[Depends(gate_for(access))]
@@ -49,6 +58,7 @@ def add_console(app: FastAPI, services: Services, tasks: Tasks | None, fleet: Fl
     try_pages(behind, pages, services)
     record_pages(behind, pages, services)
     task_pages(behind, pages, services, tasks)
+    library_pages(behind, pages, services, desk)
     key_pages(behind, pages, services)
     system_pages(behind, pages, services, fleet)
     app.include_router(behind)

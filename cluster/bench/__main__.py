@@ -10,6 +10,8 @@ BENCHES = (
     "rectangle",
     "memory",
     "attributes",
+    "gallery",
+    "recognition",
     "storage_http",
     "video_decode",
     "video_tasks",

@@ -41,8 +41,8 @@ CROWD = 200
 # One server of each pair for the whole module, not one for each process of the run.
 pytestmark = pytest.mark.xdist_group("admin_live")
 
-#: Examples that need tasks, or masked pictures that are pictures; both have tests of their own.
-NOT_HERE = ("$TASK_ID", "$DELIVERY_ID", "$JOB_ID/thumbnail")
+#: Examples that need tasks, libraries, or masked pictures that are pictures; both have tests of their own.
+NOT_HERE = ("$TASK_ID", "$DELIVERY_ID", "$JOB_ID/thumbnail", "/libraries")
 
 
 @pytest.fixture(scope="module", params=PAIRS)

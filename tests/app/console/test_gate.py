@@ -45,7 +45,9 @@ async def browser(services: Services) -> AsyncIterator[httpx.AsyncClient]:
         yield made
 
 
-@pytest.mark.parametrize("path", [*PAGES, "/keys/x", "/images/x", "/jobs/x", "/tasks/x"])
+@pytest.mark.parametrize(
+    "path", [*PAGES, "/keys/x", "/images/x", "/jobs/x", "/tasks/x", "/libraries", "/libraries/x"]
+)
 async def test_pages_lead_strangers_to_the_login(services: Services, key: str, path: str) -> None:
     """Without a session, with a client's key or with the password itself, a page shows nothing."""
     async with client_of(create_app(services), key) as stranger:

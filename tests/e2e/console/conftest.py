@@ -18,7 +18,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, sync_playwright
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[3]
 PASSWORD = "correct horse battery staple"  # noqa: S105 - of a test
@@ -31,6 +31,8 @@ OUTPUT = ROOT / "tests" / "output" / "console"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 START_S = 90
 PATIENCE_MS = 10_000
+#: What ends the browser, last things first.
+TO_CLOSE: list[Callable[[], None]] = []
 #: What browsers say of an answer that a test asked for on purpose.
 EXPECTED = ("Failed to load resource",)
 
@@ -107,7 +109,7 @@ def find_browser() -> str | None:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser() -> Browser:
     """Run a browser without a window."""
     path = find_browser()
     if path is None:
@@ -115,11 +117,19 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    with sync_playwright() as playwright:
-        # Root may not use the browser's sandbox; the pages are our own.
-        started = playwright.chromium.launch(executable_path=path or None, args=["--no-sandbox"])
-        yield started
-        started.close()
+    playwright = sync_playwright().start()
+    # Root may not use the browser's sandbox; the pages are our own.
+    started = playwright.chromium.launch(executable_path=path or None, args=["--no-sandbox"])
+    TO_CLOSE.extend((playwright.stop, started.close))
+    return started
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """Close the browser with the last test here: while it is open, an event loop runs in this thread."""
+    if nextitem is None or Path(__file__).parent not in nextitem.path.parents:
+        while TO_CLOSE:
+            TO_CLOSE.pop()()
 
 
 @pytest.fixture
@@ -181,6 +191,13 @@ def new_key_dialog(page: Page) -> Locator:
     page.goto("/keys")
     page.get_by_role("button", name="New key").first.click()
     return page.get_by_role("dialog", name="New key")
+
+
+def new_library(console: Console, handle: str, **more: str) -> None:
+    """Make a library for the key of the tests."""
+    with console.client() as client:
+        answer = client.post("/v1/library", json={"library_id": handle, **more})
+        assert answer.status_code == 200, answer.text
 
 
 def serious_problems(page: Page) -> list[str]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from app.api import create_app
+from app.libraries.opening import open_libraries
 from app.logs import configure_logging
 from app.services import open_services
 from app.settings import load_settings
@@ -24,7 +25,7 @@ from app.tasks.opening import open_tasks
 from app.tasks.values import TaskType
 from app.tasks.video_work import VideoPipeline
 from deployments.args import AppArgs
-from deployments.networks import open_analyzer, open_network
+from deployments.networks import embedding_model, open_analyzer, open_network
 from pipelines.attributes import Attribute
 from pipelines.lane import InlineDetector, ThreadLane
 from pipelines.video.analyze_chunk import ChunkAnalyzer
@@ -56,6 +57,8 @@ async def serve(descriptor: int) -> None:
     settings = load_settings()
     args, lane = AppArgs(), ThreadLane(workers=1)
     engine = open_analyzer(args, settings, max_waiting=64)
+    model = embedding_model(args, settings)
+    assert model is not None
     detector = InlineDetector(open_network(args.detectors[0], args, settings), lane)
     pipelines: dict[TaskType, MediaPipeline] = {
         TaskType.IMAGE: ImagePipeline(engine),
@@ -64,8 +67,10 @@ async def serve(descriptor: int) -> None:
     async with (
         open_services(settings, engine) as services,
         open_tasks(services, pipelines, attributes=OFFERED) as tasks,
+        open_libraries(services, model, uploads=tasks.uploads) as libraries,
     ):
-        config = uvicorn.Config(create_app(services, tasks=tasks), log_level="error", access_log=False)
+        app = create_app(services, tasks=tasks, libraries=libraries)
+        config = uvicorn.Config(app, log_level="error", access_log=False)
         await uvicorn.Server(config).serve([socket.socket(fileno=descriptor)])
 
 

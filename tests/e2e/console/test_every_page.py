@@ -5,12 +5,13 @@ The pictures are written to `tests/output/console`, to be looked at.
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.console.conftest import ADMIN, OUTPUT, log_in_quietly, serious_problems
+from tests.e2e.console.conftest import ADMIN, OUTPUT, log_in_quietly, new_library, serious_problems
 from tests.e2e.console.media import create, moving_face, send_video, until_over
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ def places(
             found = client.post("/api/v1/detect", params={"attributes": "age,emotion"}, files=photo).json()
         masked = api.get(f"{ADMIN}/jobs", params={"job_type": "mask"}).json()["items"][0]["id"]
         key = api.post(f"{ADMIN}/api-keys", json={"name": "Photo booth, Lisbon", "plan": "starter"}).json()
+        new_library(console, "staff", name="Front desk")
+        reference = f"data:image/png;base64,{base64.b64encode(portrait_path.read_bytes()).decode()}"
+        enrolled = {"person_id": "p_eileen", "name": "Eileen", "image_url": reference}
+        assert client.post("/v1/library/staff/face", json=enrolled).status_code == 200
         broken = create(client, type="image", media_url="http://127.0.0.1:9/none.jpg")
         task = send_video(client, video, metadata={"order": "121233"})
         assert until_over(client, task)["status"] == "succeeded"
@@ -70,6 +75,9 @@ def places(
         "keys": Place("/keys"),
         "keys-new": Place("/keys", "[data-opens=new-key]", "dialog[open]"),
         "key": Place(f"/keys/{key['id']}"),
+        "libraries": Place("/libraries"),
+        "library": Place("/libraries/staff"),
+        "person": Place("/libraries/staff/people/p_eileen"),
         "system": Place("/system"),
         "audit": Place("/audit"),
         "empty": Place("/jobs?method=solid", ready=".empty"),
