@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CHUNK_WORK_S = 8.0
 #: Towards the end, and so in all of a short video, chunks become smaller, down to the least: each holds one
 #: of so many shares of what is left, so that several workers end at about the same time.
-SHARES, LEAST_WORK_S = 8, 1.0
+SHARES, LEAST_WORK_S = 8, 1.5
 #: What one thread needs for a million pixels of a frame it decodes, and for one it leaves out, in seconds.
 _DECODE_S = 0.003
 _SKIPPED = 0.6
