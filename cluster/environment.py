@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from cluster.ports import Ports
 
 LONGEST_TEMPORARY = 14
-WORKERS_REST_S = 120
 #: What a body may declare beyond the largest picture: the form around it, and as much as the app reads of a
 #: body that it refuses, so that a client which sends before it listens gets to see the answer.
 EDGE_HEADROOM = 64 * 1024 * 1024
@@ -87,8 +86,6 @@ def environment(settings: Settings, place: Place, ports: Ports) -> dict[str, str
         "RAY_AUTH_TOKEN_PATH": str(token_file(place)),
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # despite its name: 0 makes 127.0.0.1 the node's address
         "RAY_START_HOOK": "cluster.ray_start.leave_out_client_server",
-        # A worker that analysed a chunk of a video keeps its networks for the next one.
-        "RAY_idle_worker_killing_time_threshold_ms": str(WORKERS_REST_S * 1000),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_DISABLE_IMPORT_WARNING": "1",
         # Serve: HAProxy in front, gRPC between replicas, user code on the replica's own loop.

@@ -1,9 +1,11 @@
-"""Chunks of videos as Ray tasks: each in a worker process that may die without harm to anything else.
+"""Chunks of videos in worker processes of Ray, each of which may die without harm to anything else.
 
-    ChunkJob -> a turn among all tasks of this runner -> Ray task -> record
+    ChunkJob -> a turn among all tasks of this runner -> a worker at rest, or a new one -> record
                                       in the worker: networks opened once, or the pools' handles
 
-A worker keeps its networks for the next chunk, so a video's second chunk costs no start.
+Workers are actors of the runner, gone when it is gone. They rest for a while between chunks: a new process
+needs seconds until its networks are open. (Workers of plain Ray tasks cannot rest here: Ray lets those go as
+soon as the command that deployed the service has ended.)
 """
 
 from __future__ import annotations
@@ -16,13 +18,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import ray
+import structlog
 from ray.exceptions import (
-    NodeDiedError,
     ObjectLostError,
     OutOfMemoryError,
+    RayActorError,
     RayError,
     RayTaskError,
-    WorkerCrashedError,
 )
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -35,7 +37,7 @@ from deployments.crop_handles import PoolCropNetworks
 from deployments.handles import RESTARTING, open_pools
 from deployments.networks import open_network, open_reader
 from pipelines.errors import DependencyDown, FacefleetError
-from pipelines.lane import HereLane, InlineDetector, ThreadLane
+from pipelines.lane import HereLane, InlineDetector, ThreadLane, give_back_memory
 from pipelines.video.analyze_chunk import ChunkAnalyzer
 from pipelines.video.records import write_record
 
@@ -53,6 +55,10 @@ FRAMES_AT_ONCE = 8
 LONGEST_S, SLOWEST_FACTOR = 1800.0, 40.0
 #: How long a count of the cluster's cores is believed.
 COUNTED_FOR_S = 10.0
+#: How long workers without work keep their networks.
+WORKERS_REST_S = 120.0
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,8 @@ class RayChunks:
         self._width = self._args.at_once or 1
         self._counted_at = -COUNTED_FOR_S
         self._turns = Turns(self._room)
+        self._resting: list[Any] = []
+        self._last_rest = 0.0
 
     async def run(self, job: ChunkJob) -> bytes:
         """Return the chunk's record.
@@ -84,34 +92,54 @@ class RayChunks:
             WorkerDied: the worker is gone, or came to no end.
         """
         async with self._turns.turn(job.owner, job.frames.path):
-            reference = self._submit(job)
+            worker = self._resting.pop() if self._resting else self._new_worker()
             try:
-                return cast("bytes", await asyncio.wait_for(reference, _patience_s(job)))
+                record = await asyncio.wait_for(worker.analyse.remote(job), _patience_s(job))
             except RayTaskError as error:
+                self._rest(worker)
                 if isinstance(error.cause, FacefleetError):
                     raise error.cause from None
                 raise
-            except (WorkerCrashedError, NodeDiedError, OutOfMemoryError, ObjectLostError) as error:
+            except (RayActorError, OutOfMemoryError, ObjectLostError) as error:
                 message = "the worker of a chunk died"
                 raise WorkerDied(message) from error
             except RayError as error:
+                ray.kill(worker)
                 raise DependencyDown(RESTARTING) from error
             except asyncio.TimeoutError:
+                ray.kill(worker)
                 message = "the worker of a chunk came to no end"
                 raise WorkerDied(message) from None
-            finally:
-                # Nothing is left of a task that has ended; one that was given up must not go on.
-                ray.cancel(reference, force=True)
+            except asyncio.CancelledError:
+                ray.kill(worker)
+                raise
+            self._rest(worker)
+            return cast("bytes", record)
 
-    def _submit(self, job: ChunkJob) -> Any:  # noqa: ANN401 - Ray's references have no type here
+    def _new_worker(self) -> Any:  # noqa: ANN401 - Ray's handles have no type here
         strategy = None
         if self._node is not None:
             strategy = NodeAffinitySchedulingStrategy(self._node, soft=False)
-        return analyse_chunk.options(
+        remote: Any = ray.remote(
             num_cpus=self._args.num_cpus,
             num_gpus=self._args.num_gpus,
             scheduling_strategy=strategy,
-        ).remote(self._networks, job)
+            max_restarts=0,
+            max_task_retries=0,
+        )(ChunkWorker)
+        return remote.remote(self._networks)
+
+    def _rest(self, worker: Any) -> None:  # noqa: ANN401 - as above
+        """Keep a worker for the next chunk, and let the one go that has rested for longest by then."""
+        self._resting.append(worker)
+        self._last_rest = time.monotonic()
+        asyncio.get_running_loop().call_later(WORKERS_REST_S, self._let_go)
+
+    def _let_go(self) -> None:
+        if time.monotonic() - self._last_rest >= WORKERS_REST_S - 1:
+            for worker in self._resting:
+                ray.kill(worker)
+            self._resting.clear()
 
     def _room(self) -> int:
         """Return how many chunks may be in work: the cores that can read the files."""
@@ -133,11 +161,19 @@ def _patience_s(job: ChunkJob) -> float:
     return max(LONGEST_S, SLOWEST_FACTOR * work_s)
 
 
-@ray.remote(max_retries=0)
-def analyse_chunk(networks: ChunkNetworks, job: ChunkJob) -> bytes:
-    """Return a chunk's record; runs in a worker process."""
-    configure_logging()
-    return _in_this_process(_analysed(networks, job))
+class ChunkWorker:
+    """Analyses one chunk after the other in a process of its own."""
+
+    def __init__(self, networks: ChunkNetworks) -> None:
+        configure_logging()
+        self._networks = networks
+
+    def analyse(self, job: ChunkJob) -> bytes:
+        """Return a chunk's record."""
+        begun = time.perf_counter()
+        record = _in_this_process(_analysed(self._networks, job))
+        log.info("chunk analysed", ms=round((time.perf_counter() - begun) * 1e3), bytes=len(record))
+        return record
 
 
 async def _analysed(networks: ChunkNetworks, job: ChunkJob) -> bytes:
@@ -179,12 +215,16 @@ def _lane_beside() -> Lane:
 @functools.cache
 def _inline(args: AppArgs) -> tuple[Lane, Detector]:
     lane = HereLane()
-    return lane, InlineDetector(open_network(args.detectors[0], args, load_settings()), lane)
+    detector = InlineDetector(open_network(args.detectors[0], args, load_settings()), lane)
+    give_back_memory()
+    return lane, detector
 
 
 @functools.cache
 def _inline_reader(args: AppArgs) -> FaceReader:
-    return open_reader(args, load_settings(), HereLane())
+    reader = open_reader(args, load_settings(), HereLane())
+    give_back_memory()
+    return reader
 
 
 @functools.cache

@@ -143,7 +143,7 @@ def _workers(service: Trial) -> list[psutil.Process]:
     found = []
     for process in service.processes():
         try:
-            if "ray::analyse_chunk" in " ".join(process.cmdline()):
+            if "ray::ChunkWorker.analyse" in " ".join(process.cmdline()):
                 found.append(process)
         except psutil.Error:
             continue

@@ -28,7 +28,7 @@ EMOTIONS = {"neutral", "happy", "sad", "angry", "surprised", "disgusted", "fearf
 SECONDS = 40
 #: Chunks of a few seconds of the video: there are some to lose.
 SMALL_CHUNKS = {"chunks": {"num_cpus": 0.1, "work_s": 1.0}}
-WORKER = "ray::analyse_chunk"
+WORKER = "ray::ChunkWorker.analyse"
 
 
 @pytest.fixture(scope="module")
