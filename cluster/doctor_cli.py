@@ -24,9 +24,11 @@ def doctor(*, json: AsJson = False) -> None:
         print_json(findings)
     else:
         print_table(
-            ["CHECK", "STATE", "SEEN"], [(each.check, each.state, each.text) for each in findings], "STATE"
+            ["CHECK", "STATE", "SEEN"],
+            [(found.check, found.state, found.text) for found in findings],
+            "STATE",
         )
-        for each in findings:
-            if each.state != OK and each.mend:
-                typer.echo(f"{each.check}: {each.mend}")
-    raise typer.Exit(FAILED if any(each.state == BAD for each in findings) else DONE)
+        for found in findings:
+            if found.state != OK and found.mend:
+                typer.echo(f"{found.check}: {found.mend}")
+    raise typer.Exit(FAILED if any(found.state == BAD for found in findings) else DONE)

@@ -2,7 +2,7 @@
 
 429, 503        the service did not do it: again, when Retry-After says, or with growing pauses
 no connection   nothing arrived: again
-502, 504, a connection that broke half way   it may have been done: again if that does no harm
+500, 502, 504, a broken connection   it may have been done: again if that does no harm
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from app.client.errors import ClientError
 
 _NOT_DONE = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
-_PERHAPS_DONE = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT})
+_PERHAPS_DONE = frozenset(
+    {HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
+)
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
@@ -36,12 +38,14 @@ class RetryPolicy:
         first_s: the first pause; each next one is twice as long.
         longest_s: no pause is longer, unless the service asks for it.
         patience_s: all pauses of a call together; a longer Retry-After is told to the caller instead.
+        fault_tries: how often a call is sent that the service breaks at.
     """
 
     tries: int = 6
     first_s: float = 0.5
     longest_s: float = 20.0
     patience_s: float = 120.0
+    fault_tries: int = 4
 
 
 @dataclass(slots=True)
@@ -59,6 +63,7 @@ class Attempts:
     heard: Callable[[ClientError, float], None] | None = None
     chance: Callable[[], float] = random.random
     made: int = field(default=0, init=False)
+    faults: int = field(default=0, init=False)
     waited_s: float = field(default=0.0, init=False)
 
     def pause_s(self, outcome: httpx.Response | httpx.TransportError) -> float | None:
@@ -85,7 +90,10 @@ class Attempts:
     def _judge(self, outcome: httpx.Response | httpx.TransportError) -> tuple[ClientError, bool]:
         if isinstance(outcome, httpx.Response):
             status = outcome.status_code
-            may_repeat = status in _NOT_DONE or (status in _PERHAPS_DONE and self.call.is_repeatable)
+            may_repeat = status in _NOT_DONE
+            if status in _PERHAPS_DONE and self.call.is_repeatable:
+                self.faults += 1
+                may_repeat = self.faults < self.policy.fault_tries
             return error_of(outcome), may_repeat
         error = Unreachable(_in_words(outcome))
         error.__cause__ = outcome

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import httpx
@@ -126,6 +125,7 @@ class Uploads(_Part):
         path: str | os.PathLike[str],
         *,
         upload_id: str | None = None,
+        begun: Upload | None = None,
         on_sent: OnSent | None = None,
         on_begun: OnBegun | None = None,
     ) -> Upload:
@@ -134,6 +134,7 @@ class Uploads(_Part):
         Args:
             path: the file.
             upload_id: of an upload of this file that was broken off: only what is missing is sent.
+            begun: the upload itself, where it was just begun or asked for.
             on_sent: told how far it is after each part.
             on_begun: told the upload before the first part; keep its id to go on after a break.
 
@@ -141,7 +142,7 @@ class Uploads(_Part):
             FileChanged: the file changed meanwhile.
         """
         file = LocalFile.at(path)
-        upload = self.get(upload_id) if upload_id else self.begin(Path(path).name, file.size)
+        upload = begun or (self.get(upload_id) if upload_id else self.begin(file.path.name, file.size))
         if on_begun is not None:
             on_begun(upload)
         parts = missing_parts(upload, file.size)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from app.client.call import Call, as_result, content, nothing, segment, without_nones
+from app.client.call import Call, as_result, nothing, segment, without_nones
 from app.client.task_results import CancelledTask, CreatedTask, ResultPage, Task, TaskPage, Upload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    import httpx
     from typing_extensions import Unpack
 
 MediaType = Literal["video", "image", "gif"]
@@ -74,9 +75,9 @@ def get_task(task_id: str) -> Call[Task]:
     return Call("GET", f"/v1/task/{segment(task_id)}", as_result(Task))
 
 
-def get_task_json(task_id: str) -> Call[bytes]:
+def get_task_answer(task_id: str) -> Call[httpx.Response]:
     """Tell the same as the service wrote it, for those who keep it as it is."""
-    return Call("GET", f"/v1/task/{segment(task_id)}", content)
+    return Call("GET", f"/v1/task/{segment(task_id)}", _as_it_came)
 
 
 def get_result_page(task_id: str, cursor: str | None = None) -> Call[ResultPage]:
@@ -85,9 +86,9 @@ def get_result_page(task_id: str, cursor: str | None = None) -> Call[ResultPage]
     return Call("GET", path, as_result(ResultPage), query={"cursor": cursor})
 
 
-def get_result_page_json(task_id: str, cursor: str) -> Call[bytes]:
+def get_result_page_json(task_id: str, cursor: str) -> Call[httpx.Response]:
     """Tell the same as the service wrote it."""
-    return Call("GET", f"/v1/task/{segment(task_id)}/result", content, query={"cursor": cursor})
+    return Call("GET", f"/v1/task/{segment(task_id)}/result", _as_it_came, query={"cursor": cursor})
 
 
 def list_tasks(
@@ -147,3 +148,7 @@ def complete_upload(upload_id: str) -> Call[Upload]:
 def put_part(url: str, data: bytes) -> Call[None]:
     """Send a part to its address, which is its own permission."""
     return Call("PUT", url, nothing, who="anybody", content=lambda: data)
+
+
+def _as_it_came(response: httpx.Response) -> httpx.Response:
+    return response

@@ -4,7 +4,7 @@ from enum import Enum
 from typing import Annotated
 
 import typer
-from typer.completion import get_completion_script
+from typer.completion import get_completion_script  # type: ignore[attr-defined] # it is what --show-completion prints
 
 
 class Shell(str, Enum):
@@ -17,7 +17,7 @@ class Shell(str, Enum):
 
 def completion(shell: Annotated[Shell, typer.Argument(help="Yours.")]) -> None:
     """Print a script for your shell's start-up file, for instance: eval "$(facefleet completion bash)"."""
-    script = get_completion_script(
+    script: str = get_completion_script(
         prog_name="facefleet", complete_var="_FACEFLEET_COMPLETE", shell=shell.value
     )
     typer.echo(script)

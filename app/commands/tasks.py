@@ -4,7 +4,7 @@ import json as standard_json
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from app.client.parts import Sent
     from app.client.sync_client import Client
-    from app.client.task_calls import TaskFields
+    from app.client.task_calls import MediaType, TaskFields
     from app.client.task_results import Task
 
 tasks_app = typer.Typer(
@@ -54,7 +54,7 @@ def create(  # noqa: PLR0913, PLR0917 - each is an option
     json: AsJson = False,
 ) -> None:
     """Queue an analysis; a file is sent first, in parts."""
-    kind = media_type or media_type_of(source)
+    kind = cast("MediaType", media_type or media_type_of(source))
     if kind not in {"video", "image", "gif"}:
         wrong_usage(f"{source}: say with --type whether it is a video, an image or a gif")
     given = {
