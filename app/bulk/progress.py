@@ -137,8 +137,9 @@ class _Bar:
 
 
 @contextmanager
-def open_board(stream: TextIO = sys.stderr) -> Iterator[tuple[Board, float]]:
-    """Give a board, and how often it is to be shown anew."""
+def open_board(stream: TextIO | None = None) -> Iterator[tuple[Board, float]]:
+    """Give a board, and how often it is to be shown anew; on stderr unless told otherwise."""
+    stream = stream or sys.stderr
     if not stream.isatty():
         yield _Lines(stream), EVERY_S
         return
