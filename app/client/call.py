@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R = TypeVar("R")
+F = TypeVar("F")
 
 #: Who asks: a client with its key, the administrator, or anybody.
 Who = Literal["key", "admin", "anybody"]
@@ -134,6 +136,16 @@ def answer_json(response: httpx.Response) -> Any:  # noqa: ANN401 - JSON
     except ValueError as error:
         message = f"{response.request.url.host} answers something that is no JSON; is this Facefleet?"
         raise UnreadableAnswer(message) from error
+
+
+def described(method: F, build: Callable[..., Any]) -> F:
+    """Give a method the name, the text and the parameters of what builds its call."""
+    signature = inspect.signature(build)
+    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    named: Any = method
+    named.__name__, named.__doc__ = build.__name__, build.__doc__
+    named.__signature__ = signature.replace(parameters=[own, *signature.parameters.values()])
+    return method
 
 
 def nothing(_: httpx.Response) -> None:

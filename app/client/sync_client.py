@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import httpx
 
 from app.client import admin_calls, library_calls, picture_calls, task_calls
-from app.client.call import Connection
+from app.client.call import Connection, described
 from app.client.parts import LocalFile, Sent, missing_parts
 from app.client.retrying import Attempts, RetryPolicy
 from app.client.waiting import pauses
@@ -29,12 +28,11 @@ T = TypeVar("T")
 def _sent(build: Callable[P, Call[T]]) -> Callable[Concatenate[Any, P], T]:
     """Return a method that sends what this builds."""
 
-    @wraps(build)
     def method(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:  # noqa: ANN401 - each group of methods
         made: T = self.send(build(*args, **kwargs))
         return made
 
-    return method
+    return described(method, build)
 
 
 class _Part:
