@@ -35,6 +35,7 @@ from cluster.service_cli import SAMPLE
 from cluster.trial import Trial, trial_service
 
 FRAMES, RATE, SIZE = 60, 15, (320, 240)
+ASKED = "attributes=age,gender,quality"
 
 
 def main() -> None:
@@ -102,7 +103,7 @@ def _moment(value: str | float) -> float:
 def render(folder: Path, count: int) -> list[Path]:
     """Make short videos in which a face moves, no two alike."""
     folder.mkdir(parents=True, exist_ok=True)
-    face = cv2.imread(str(SAMPLE))[:, :, ::-1]
+    face = cv2.imread(str(SAMPLE))[20:230, 120:330, ::-1]
     paths = []
     for number in range(count):
         path = folder / f"video-{number:04d}.mp4"
@@ -128,7 +129,7 @@ def render(folder: Path, count: int) -> list[Path]:
 
 def _start(service: Trial, manifest: Path, out: Path) -> subprocess.Popen[bytes]:
     variables = {"FACEFLEET_URL": service.url, "FACEFLEET_KEY": service.key}
-    arguments = ("bulk", "run", str(manifest), "--out", str(out), "--part-rows", "20")
+    arguments = ("bulk", "run", str(manifest), "--out", str(out), "--part-rows", "20", "--set", ASKED)
     return subprocess.Popen([sys.executable, "-m", "cluster", *arguments], env={**os.environ, **variables})  # noqa: S603 - our own
 
 
