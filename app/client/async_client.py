@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import httpx
 
-from app.client import admin_calls, library_calls, picture_calls, task_calls
+from app.client import admin_calls, console_calls, library_calls, picture_calls, task_calls
 from app.client.call import Connection, described
 from app.client.parts import LocalFile, Sent, missing_parts
 from app.client.retrying import Attempts, RetryPolicy
@@ -209,6 +209,33 @@ class Admin(_Part):
     preview_mask = _sent(picture_calls.preview_mask)
 
 
+class Console(_Part):
+    """Everybody's tasks and libraries, and how the service is, for administrators: plain JSON."""
+
+    overview = _sent(console_calls.overview)
+    system = _sent(console_calls.system)
+    preview_detect = _sent(console_calls.preview_detect)
+    image_thumbnail = _sent(console_calls.image_thumbnail)
+    job_thumbnail = _sent(console_calls.job_thumbnail)
+    list_tasks = _sent(console_calls.list_tasks)
+    get_task = _sent(console_calls.get_task)
+    get_task_result = _sent(console_calls.get_task_result)
+    get_task_media = _sent(console_calls.get_task_media)
+    cancel_task = _sent(console_calls.cancel_task)
+    delete_task = _sent(console_calls.delete_task)
+    replay_delivery = _sent(console_calls.replay_delivery)
+    list_libraries = _sent(console_calls.list_libraries)
+    create_library = _sent(console_calls.create_library)
+    get_library = _sent(console_calls.get_library)
+    delete_library = _sent(console_calls.delete_library)
+    list_persons = _sent(console_calls.list_persons)
+    get_person = _sent(console_calls.get_person)
+    delete_person = _sent(console_calls.delete_person)
+    delete_face = _sent(console_calls.delete_face)
+    enroll = _sent(console_calls.enroll)
+    search = _sent(console_calls.search)
+
+
 class AsyncClient:
     """Facefleet over HTTP, for many calls at once.
 
@@ -236,6 +263,7 @@ class AsyncClient:
         self.libraries = Libraries(self)
         self.keys = Keys(self)
         self.admin = Admin(self)
+        self.console = Console(self)
 
     health = _sent(picture_calls.health)
     detect = _sent(picture_calls.detect)

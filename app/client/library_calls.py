@@ -102,9 +102,10 @@ def change_person(
     return Call("PATCH", _person(library_id, person_id), as_result(Person), json=body)
 
 
-def delete_person(library_id: str, person_id: str) -> Call[None]:
-    """Remove somebody with all his faces."""
-    return Call("DELETE", _person(library_id, person_id), nothing, is_repeatable=False)
+def delete_person(library_id: str, person_id: str, *, everywhere: bool = False) -> Call[None]:
+    """Erase somebody with all their faces; everywhere: out of stored results as well."""
+    query = {"everywhere": True} if everywhere else {}
+    return Call("DELETE", _person(library_id, person_id), nothing, query=query, is_repeatable=False)
 
 
 def delete_face(library_id: str, face_id: str) -> Call[None]:

