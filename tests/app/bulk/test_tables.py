@@ -71,7 +71,9 @@ def test_jsonl_says_the_same(tmp_path: Path) -> None:
 def test_nothing_of_the_service_s_own_gets_into_the_tables(job: Path) -> None:
     """The caller's metadata comes back without what the job put beside it."""
     query = f"select metadata from read_parquet('{job}/media/*.parquet') where row = 0"  # noqa: S608 - a test's folder
-    assert duckdb.sql(query).fetchall() == [('{"team": "a"}',)]
+    found = duckdb.sql(query)
+    assert found is not None
+    assert found.fetchall() == [('{"team": "a"}',)]
 
 
 def test_the_notebook_answers(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
