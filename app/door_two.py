@@ -14,13 +14,15 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from pydantic_core import to_json
 from starlette.responses import Response
 
+from app.admin.origins import own_url
 from app.auth import caller_of, key_check
 from app.client_address import client_address
 from app.door_two_docs import REFUSALS
-from app.errors import NotFound
+from app.errors import NotFound, NotOffered
 from app.limiting import count_for
 from app.middleware import request_id_of
 from app.tasks.answers import task_answer, with_result
+from app.tasks.mask_requests import MaskTaskRequest, new_mask_task
 from app.tasks.requests import DetectionTaskRequest, new_task
 from app.tasks.store import SameRequest, TaskFilter
 from app.tasks.values import ANYONE, Status, TaskType, owner_of, read_task_id, read_upload_id, task_text
@@ -28,10 +30,11 @@ from pipelines.errors import InvalidOption
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection
 
     from app.services import Services
     from app.tasks.opening import Tasks
+    from app.tasks.values import NewTask
 
 JSON = "application/json"
 _IDEMPOTENCY_KEY = Header(
@@ -52,6 +55,25 @@ def door_two(services: Services, tasks: Tasks) -> APIRouter:
         tags=["tasks"],
     )
 
+    async def queued(
+        request: Request, new: NewTask, types: Collection[TaskType], idempotency_key: str | None
+    ) -> Response:
+        caller = caller_of(request)
+        if new.options.type not in types:
+            message = f"type: this service does not take {new.options.type.value} media for this yet."
+            raise InvalidOption(message)
+        tasks.intake.check(new.media_url)
+        same = None
+        if idempotency_key is not None:
+            # Of two kinds of tasks the same body means two tasks.
+            body = {"path": request.scope["path"], "body": await request.json()}
+            same = SameRequest(idempotency_key, _body_hash(body))
+        answer = await tasks.store.create(
+            owner_of(caller.id), tasks.plans.of(caller.plan), new, request_id_of(request.scope), same
+        )
+        tasks.wake()
+        return _json(answer)
+
     @router.post("/create-detection-task")
     async def create_detection_task(
         request: Request, body: DetectionTaskRequest, idempotency_key: IdempotencyKey = None
@@ -63,21 +85,28 @@ def door_two(services: Services, tasks: Tasks) -> APIRouter:
             curl -H "X-API-Key: $KEY" -H "Content-Type: application/json" "$URL/v1/create-detection-task" \
               -d '{"type": "image", "media_url": "https://example.com/photo.jpg"}'
         """
-        caller = caller_of(request)
-        owner = owner_of(caller.id)
-        new = new_task(body, tasks.attributes, tasks.allow, can_sign=owner != ANYONE)
-        if new.options.type not in tasks.types:
-            message = f"type: this service does not analyse {new.options.type.value} media yet."
-            raise InvalidOption(message)
-        tasks.intake.check(new.media_url)
-        same = None
-        if idempotency_key is not None:
-            same = SameRequest(idempotency_key, _body_hash(await request.json()))
-        answer = await tasks.store.create(
-            owner, tasks.plans.of(caller.plan), new, request_id_of(request.scope), same
+        can_sign = owner_of(caller_of(request).id) != ANYONE
+        new = new_task(body, tasks.attributes, tasks.allow, can_sign=can_sign)
+        return await queued(request, new, tasks.types, idempotency_key)
+
+    @router.post("/create-mask-task")
+    async def create_mask_task(
+        request: Request, body: MaskTaskRequest, idempotency_key: IdempotencyKey = None
+    ) -> Response:
+        r"""Queue a picture, an animation or a video to be given back with its faces unrecognisable.
+
+        For instance:
+
+            curl -H "X-API-Key: $KEY" -H "Content-Type: application/json" "$URL/v1/create-mask-task" \
+              -d '{"type": "video", "media_url": "https://example.com/street.mp4", "method": "solid"}'
+        """
+        if tasks.objects is None:
+            message = "Masked media is kept in the storage, which is switched off."
+            raise NotOffered(message)
+        can_sign = owner_of(caller_of(request).id) != ANYONE
+        return await queued(
+            request, new_mask_task(body, tasks.allow, can_sign=can_sign), tasks.mask_types, idempotency_key
         )
-        tasks.wake()
-        return _json(answer)
 
     @router.get("/tasks")
     async def list_tasks(
@@ -117,7 +146,8 @@ def door_two(services: Services, tasks: Tasks) -> APIRouter:
         """
         task = await tasks.store.get(owner_of(caller_of(request).id), _known(task_id))
         head = {"request_id": request_id_of(request.scope), **task_answer(task)}
-        return Response(with_result(head, await tasks.store.result(task)), media_type=JSON)
+        origin = own_url(request, services.settings.public_url)
+        return Response(with_result(head, await tasks.store.result(task, origin)), media_type=JSON)
 
     @router.get("/task/{task_id}/result")
     async def get_result_page(request: Request, task_id: TaskId, cursor: Cursor = None) -> Response:
