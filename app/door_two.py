@@ -5,42 +5,34 @@ key -> the plan's limit -> fields -> queue -> answer; a runner does the rest
 
 from __future__ import annotations
 
-import hashlib
-import json
 from datetime import datetime  # noqa: TC003 - FastAPI reads the annotation
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic_core import to_json
 from starlette.responses import Response
 
 from app.admin.origins import own_url
 from app.auth import caller_of, key_check
 from app.client_address import client_address
+from app.door_two_creating import creation_routes
 from app.door_two_docs import REFUSALS
-from app.errors import NotFound, NotOffered
+from app.errors import NotFound
 from app.limiting import count_for
 from app.middleware import request_id_of
 from app.tasks.answers import task_answer, with_result
-from app.tasks.mask_requests import MaskTaskRequest, new_mask_task
-from app.tasks.requests import DetectionTaskRequest, new_task
-from app.tasks.store import SameRequest, TaskFilter
-from app.tasks.values import ANYONE, Status, TaskType, owner_of, read_task_id, read_upload_id, task_text
+from app.tasks.store import TaskFilter
+from app.tasks.values import Status, TaskType, owner_of, read_task_id, read_upload_id, task_text
 from pipelines.errors import InvalidOption
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Awaitable, Callable
 
     from app.services import Services
     from app.tasks.opening import Tasks
-    from app.tasks.values import NewTask
 
 JSON = "application/json"
-_IDEMPOTENCY_KEY = Header(
-    alias="Idempotency-Key", max_length=255, description="The same key and body is the same task."
-)
-IdempotencyKey = Annotated[str | None, _IDEMPOTENCY_KEY]
 TaskId = Annotated[str, Path(max_length=64, examples=["task_0195e3ab6f4a7c2d8a1b2c3d4e5f6071"])]
 Limit = Annotated[int, Query(ge=1, le=100, description="Page size.")]
 Cursor = Annotated[str | None, Query(max_length=512, description="From the page before.")]
@@ -55,58 +47,7 @@ def door_two(services: Services, tasks: Tasks) -> APIRouter:
         tags=["tasks"],
     )
 
-    async def queued(
-        request: Request, new: NewTask, types: Collection[TaskType], idempotency_key: str | None
-    ) -> Response:
-        caller = caller_of(request)
-        if new.options.type not in types:
-            message = f"type: this service does not take {new.options.type.value} media for this yet."
-            raise InvalidOption(message)
-        tasks.intake.check(new.media_url)
-        same = None
-        if idempotency_key is not None:
-            # Of two kinds of tasks the same body means two tasks.
-            body = {"path": request.scope["path"], "body": await request.json()}
-            same = SameRequest(idempotency_key, _body_hash(body))
-        answer = await tasks.store.create(
-            owner_of(caller.id), tasks.plans.of(caller.plan), new, request_id_of(request.scope), same
-        )
-        tasks.wake()
-        return _json(answer)
-
-    @router.post("/create-detection-task")
-    async def create_detection_task(
-        request: Request, body: DetectionTaskRequest, idempotency_key: IdempotencyKey = None
-    ) -> Response:
-        r"""Queue the analysis of a picture, an animation or a video.
-
-        For instance:
-
-            curl -H "X-API-Key: $KEY" -H "Content-Type: application/json" "$URL/v1/create-detection-task" \
-              -d '{"type": "image", "media_url": "https://example.com/photo.jpg"}'
-        """
-        can_sign = owner_of(caller_of(request).id) != ANYONE
-        new = new_task(body, tasks.attributes, tasks.allow, can_sign=can_sign)
-        return await queued(request, new, tasks.types, idempotency_key)
-
-    @router.post("/create-mask-task")
-    async def create_mask_task(
-        request: Request, body: MaskTaskRequest, idempotency_key: IdempotencyKey = None
-    ) -> Response:
-        r"""Queue a picture, an animation or a video to be given back with its faces unrecognisable.
-
-        For instance:
-
-            curl -H "X-API-Key: $KEY" -H "Content-Type: application/json" "$URL/v1/create-mask-task" \
-              -d '{"type": "video", "media_url": "https://example.com/street.mp4", "method": "solid"}'
-        """
-        if tasks.objects is None:
-            message = "Masked media is kept in the storage, which is switched off."
-            raise NotOffered(message)
-        can_sign = owner_of(caller_of(request).id) != ANYONE
-        return await queued(
-            request, new_mask_task(body, tasks.allow, can_sign=can_sign), tasks.mask_types, idempotency_key
-        )
+    router.include_router(creation_routes(tasks))
 
     @router.get("/tasks")
     async def list_tasks(
@@ -230,11 +171,6 @@ def _known(task_id: str) -> uuid.UUID:
         message = "There is no such task."
         raise NotFound(message)
     return found
-
-
-def _body_hash(body: Any) -> bytes:  # noqa: ANN401 - whatever JSON it is
-    """Tell bodies apart by what they say: neither spaces nor the order of fields matter."""
-    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).digest()
 
 
 def _json(answer: dict[str, Any]) -> Response:

@@ -64,9 +64,7 @@ class TaskRunner:
         }
         services = await self._closing.enter_async_context(open_services(settings, engine))
         self._tasks = await self._closing.enter_async_context(
-            open_tasks(
-                services, pipelines, maskers=maskers, attributes=offered_attributes(args, settings)
-            )
+            open_tasks(services, pipelines, maskers=maskers, attributes=offered_attributes(args, settings))
         )
         give_back_memory()
 

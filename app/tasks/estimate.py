@@ -44,5 +44,7 @@ def work_s(options: TaskOptions, media: MediaFacts | None = None) -> float:
     last = min(end, options.end_time or end) if end is not None else options.start_time + _USUAL_VIDEO_S
     span = max(0.0, last - options.start_time)
     if options.mask is not None:
-        return base + span * (_PER_MEDIA_S + _USUAL_RATE * (_PER_WRITTEN_S + _PER_SAMPLE_S / options.mask.every))
+        return base + span * (
+            _PER_MEDIA_S + _USUAL_RATE * (_PER_WRITTEN_S + _PER_SAMPLE_S / options.mask.every)
+        )
     return base + span * (_PER_MEDIA_S + options.sample_rate * _PER_SAMPLE_S)

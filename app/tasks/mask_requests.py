@@ -145,7 +145,7 @@ def new_mask_task(body: MaskTaskRequest, allow: AllowList, *, can_sign: bool) ->
 
 
 def _check_persons(body: MaskTaskRequest) -> None:
-    """Refuse to tell persons apart: nobody is recognised here yet, and masking all or none is not the same."""
+    """Refuse to tell persons apart: nobody is recognised here yet, and all or none is not the same."""
     if body.keep and body.only:
         refuse("only", "it cannot be combined with keep")
     for name, persons in (("keep", body.keep), ("only", body.only)):

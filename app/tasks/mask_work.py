@@ -22,7 +22,7 @@ from app.tasks.values import ChunkPlan, MaskTaskOptions, MediaFacts, MediaPlan, 
 from pipelines.boxes import grow
 from pipelines.errors import InvalidMedia
 from pipelines.redact.animation import EveryPicture, picture_times, write_animation
-from pipelines.redact.cover import CoverOptions, Coverage, cover
+from pipelines.redact.cover import Coverage, CoverOptions, cover
 from pipelines.redact.find import FAINT, EveryFrame, read_found
 from pipelines.redact.join import join, remux
 from pipelines.redact.output import OutputOptions, decide
@@ -227,7 +227,11 @@ class _VideoWork:
         # A frame that is shown last is shown until the end.
         ends = [*times[1:], probe.info.duration_s]
         billed_s = ends[plan.last] - times[plan.first]
-        shares = [chunk.samples / sum(each.samples for each in part) for part in (plan.find, plan.write) for chunk in part]
+        shares = [
+            chunk.samples / sum(each.samples for each in part)
+            for part in (plan.find, plan.write)
+            for chunk in part
+        ]
         width, height = probe.info.size
         self.plan = MediaPlan(
             MediaFacts(width, height, round(probe.info.duration_s, 3)),
@@ -390,7 +394,7 @@ class _Told:
 
 
 class _Telling:
-    """Tells what was masked, chunk after chunk: of those that find nothing, of those that write their frames."""
+    """Tells what was masked: nothing of the chunks that find, the frames of those that write."""
 
     def __init__(
         self, told: _Told, chunks: Sequence[list[int] | None], more: Mapping[str, Any], output: str | None

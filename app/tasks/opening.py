@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping
 
     from app.intake.port import FetchLimits, MediaSource, Sender
+    from app.persistence import Persistence
     from app.services import Services
     from app.settings import Settings
     from app.tasks.ports import MaskPipeline, MediaPipeline
@@ -125,10 +126,7 @@ async def open_tasks(
     database = memory.database
     plans = Plans(settings.plans)
     signer = TextSigner(database)
-    objects = None
-    if memory.storage is not None:
-        urls = UrlOptions(settings.object_url_ttl_s, settings.public_url or "")
-        objects = TaskObjects(database, memory.storage.place, memory.storage.cleanup, urls)
+    objects = _objects(memory, settings)
     store = TaskStore(database, signer, objects=objects)
     queue = TaskQueue(database, plans)
     async with AsyncExitStack() as stack:
@@ -197,6 +195,13 @@ async def open_tasks(
             keeping_tidy = asyncio.create_task(_keep_tidy(tasks))
             stack.push_async_callback(_ended, keeping_tidy)
         yield tasks
+
+
+def _objects(memory: Persistence, settings: Settings) -> TaskObjects | None:
+    if memory.storage is None:
+        return None
+    urls = UrlOptions(settings.object_url_ttl_s, settings.public_url or "")
+    return TaskObjects(memory.database, memory.storage.place, memory.storage.cleanup, urls)
 
 
 def _limits(settings: Settings, kind: TaskType) -> FetchLimits:

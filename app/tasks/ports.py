@@ -12,8 +12,8 @@ the same as an undisturbed one's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pipelines.errors import FacefleetError

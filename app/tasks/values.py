@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from pipelines.redact.output import Codec, Container
 from pipelines.results import ImageFormat, MaskMethod
 
 if TYPE_CHECKING:
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pipelines.attributes import Attribute
+    from pipelines.redact.output import Codec, Container
 
 #: Whose tasks they are where no keys are asked for.
 ANYONE = uuid.UUID(int=0)

@@ -93,9 +93,7 @@ def write_animation(
         clean = _clean_gif if info.kind is Kind.GIF else _clean_png
         target.write_bytes(clean(path.read_bytes()))
         return len(info.delays_us)
-    pictures = (
-        _hidden(image, boxes.get(index, ()), mask) for index, image in enumerate(_drawn(path, info))
-    )
+    pictures = (_hidden(image, boxes.get(index, ()), mask) for index, image in enumerate(_drawn(path, info)))
     if info.kind is Kind.GIF:
         return _write_gif(path, list(pictures), target)
     return _write_apng(path, pictures, target)
@@ -138,9 +136,7 @@ def _write_gif(path: Path, pictures: list[NDArray[np.uint8]], target: Path) -> i
             image.seek(index)
             delays.append(int(image.info.get("duration", 0)))
             loop = image.info.get("loop", loop)
-    frames = [
-        _with_palette(pixels, colours) for pixels, colours in zip(pictures, allowed, strict=True)
-    ]
+    frames = [_with_palette(pixels, colours) for pixels, colours in zip(pictures, allowed, strict=True)]
     more: dict[str, Any] = {} if loop is None else {"loop": loop}
     frames[0].save(
         target,
@@ -282,5 +278,3 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def _chunk(name: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from pipelines.redact.animation import EveryPicture
     from pipelines.video.analyze_chunk import ChunkAnalyzer, FrameOptions
     from pipelines.video.plan import Chunk
     from pipelines.video.probe import VideoInfo
@@ -72,7 +73,9 @@ def look_of(pixels: NDArray[np.uint8]) -> bytes:
     return bytes(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY).data)
 
 
-async def find_faces(analyzer: ChunkAnalyzer, frames: EveryFrame, options: FrameOptions) -> bytes:
+async def find_faces(
+    analyzer: ChunkAnalyzer, frames: EveryFrame | EveryPicture, options: FrameOptions
+) -> bytes:
     """Return what is in the frames of a chunk, as `read_found` reads it.
 
     Raises:
@@ -83,7 +86,7 @@ async def find_faces(analyzer: ChunkAnalyzer, frames: EveryFrame, options: Frame
 
 
 async def _found(
-    analyzer: ChunkAnalyzer, frames: EveryFrame, options: FrameOptions
+    analyzer: ChunkAnalyzer, frames: EveryFrame | EveryPicture, options: FrameOptions
 ) -> AsyncIterator[FoundFrame]:
     async for record in analyzer.records(frames, options):
         faces = tuple(Sighting(face.box, face.confidence) for face in record.faces)

@@ -9,9 +9,9 @@ import numpy as np
 
 from app.tasks.mask_work import FindJob
 from app.tasks.ports import WorkerDied
+from pipelines.faces import Faces
 from pipelines.lane import HereLane
 from pipelines.ports import DetectorSpec, Proposals
-from pipelines.faces import Faces
 from pipelines.redact.find import find_faces
 from pipelines.video.analyze_chunk import ChunkAnalyzer
 

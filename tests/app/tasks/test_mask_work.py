@@ -1,4 +1,4 @@
-"""Mask tasks through the runner: one masked film, however it is cut and whoever dies, and nothing else left."""
+"""Mask tasks through the runner: one masked film, however it is cut and whoever dies; no part is left."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from app.tasks.objects import TaskObjects, UrlOptions
 from app.tasks.runner import RunnerPace, TaskRunner
 from app.tasks.running import Workshop
 from app.tasks.scratch import Scratch
-from app.tasks.store import TaskStore
 from app.tasks.signing import TextSigner
+from app.tasks.store import TaskStore
 from app.tasks.values import MaskTaskOptions, NewTask, Report, Status, TaskOptions, TaskType, read_task_id
 from pipelines.results import MaskMethod
 from tests.app.records.requests import until
@@ -94,8 +94,8 @@ class Masking:
         found = from_json(await self.store.result(task, "http://here") or b"")
         (key,) = await self.keys(task_id)
         target = self.home / f"{task_id.hex}.{key.rpartition('.')[2]}"
-        target.write_bytes(b"".join([piece async for piece in self.place.get(key)]))  # noqa: ASYNC240 - a test's file
-        assert found["output"]["size"] == target.stat().st_size  # noqa: ASYNC240 - as above
+        target.write_bytes(b"".join([piece async for piece in self.place.get(key)]))
+        assert found["output"]["size"] == target.stat().st_size
         assert found["output"]["url"].startswith(f"http://here/files/{key}?")
         return {**found, "file": target, "task_id": task_id}
 
@@ -245,7 +245,7 @@ async def test_a_film_without_faces_is_copied(masking: Masking, tmp_path: Path) 
     path = render(Recipe(steady(60, 30), codec="libx264", size=(64, 48)), tmp_path / "film.mp4")
     options = TaskOptions(TaskType.VIDEO, min_face_size=500, mask=SOLID)
     masker = DiscMasker()
-    found = await masking.result(MaskVideoPipeline(masker), options, path.read_bytes())  # noqa: ASYNC240 - a test's file
+    found = await masking.result(MaskVideoPipeline(masker), options, path.read_bytes())
     assert masker.done == ["find"]
     assert packets(found["file"], "video") == packets(path, "video")
     assert found["summary"]["masked_frames"] == 0
@@ -262,7 +262,7 @@ async def test_an_animation(masking: Masking, kind: str) -> None:
     )
     with Image.open(found["file"]) as image:
         assert image.info["loop"] == 3
-        assert image.n_frames == 8  # type: ignore[attr-defined] # it is one with frames
+        assert image.n_frames == 8
         for index in range(8):
             image.seek(index)
             assert image.info["duration"] == 250
