@@ -11,14 +11,19 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from app.admin.library_routes import LibraryDesk
 from app.admin.routes import admin_api
 from app.api_docs import add_docs
+from app.console.routes import add_console
 from app.door_one import door_one
 from app.door_two import door_two
+from app.door_two_libraries import library_routes, person_routes
+from app.door_two_recognition import body_limit, recognition_routes
 from app.door_two_uploads import part_limit, upload_routes
 from app.errors import error_response
 from app.files import file_routes
 from app.middleware import BodyGuard, RequestRecord, request_id_of
+from app.records.traffic import kind_of
 from app.uploads import FORM_OVERHEAD
 from pipelines.errors import FacefleetError
 
@@ -28,6 +33,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from app.fleet import Fleet
+    from app.libraries.opening import Libraries
+    from app.middleware import CountRequest
     from app.services import Services
     from app.settings import Settings
     from app.tasks.opening import Tasks
@@ -35,11 +43,17 @@ if TYPE_CHECKING:
 #: The most that a body may have where it carries no media.
 SMALL_BODY = 1024 * 1024
 #: Where a picture comes in the body.
-PICTURE_PATHS = frozenset({"/api/v1/detect", "/api/v1/mask", "/api/v1/admin/test/mask"})
+PICTURE_PATHS = frozenset(
+    {"/api/v1/detect", "/api/v1/mask", "/api/v1/admin/test/detect", "/api/v1/admin/test/mask"}
+)
 
 
 def create_app(
-    services: Services, close: Callable[[], Awaitable[None]] | None = None, tasks: Tasks | None = None
+    services: Services,
+    close: Callable[[], Awaitable[None]] | None = None,
+    tasks: Tasks | None = None,
+    fleet: Fleet | None = None,
+    libraries: Libraries | None = None,
 ) -> FastAPI:
     """Return the app over these services.
 
@@ -47,6 +61,8 @@ def create_app(
         services: what it stands on, open.
         close: called when the app's server stops, where nobody else closes them.
         tasks: what door two stands on, open; None leaves it out.
+        libraries: what libraries of people stand on, open; None leaves them out. They need tasks.
+        fleet: knows what runs for the service, for those who look after it; None where nobody does.
     """
     settings = services.settings
 
@@ -64,7 +80,7 @@ def create_app(
         redirect_slashes=False,
         lifespan=lifespan,
         middleware=[
-            Middleware(RequestRecord, id_is_outside=services.is_behind_edge),
+            Middleware(RequestRecord, id_is_outside=services.is_behind_edge, count=_counting(services)),
             *_cors(settings),
             Middleware(BodyGuard, limit_for=_limits(settings), timeout_s=settings.upload_timeout_s),
         ],
@@ -75,13 +91,19 @@ def create_app(
         },
     )
     app.include_router(door_one(services))
-    app.include_router(admin_api(services))
+    desk = LibraryDesk(libraries, tasks.plans) if tasks is not None and libraries is not None else None
+    app.include_router(admin_api(services, tasks, fleet, desk))
     if tasks is not None:
         app.include_router(door_two(services, tasks))
         app.include_router(upload_routes(services, tasks))
+        if libraries is not None:
+            app.include_router(library_routes(services, tasks, libraries))
+            app.include_router(person_routes(services, tasks, libraries))
+            app.include_router(recognition_routes(services, tasks, libraries))
     if services.memory is not None and services.memory.storage is not None:
         app.include_router(file_routes(services.memory.storage))
     add_docs(app)
+    add_console(app, services, tasks, fleet, desk)
     return app
 
 
@@ -93,9 +115,22 @@ def _limits(settings: Settings) -> Callable[[str], int]:
     picture = settings.max_image_bytes + FORM_OVERHEAD
 
     def limit_for(path: str) -> int:
-        return picture if path in PICTURE_PATHS else part_limit(path) or SMALL_BODY
+        return picture if path in PICTURE_PATHS else part_limit(path) or body_limit(path) or SMALL_BODY
 
     return limit_for
+
+
+def _counting(services: Services) -> CountRequest | None:
+    if services.memory is None:
+        return None
+    traffic = services.memory.traffic
+
+    def count(route: str, status: int, took_ms: float, faces: int) -> None:
+        kind = kind_of(route)
+        if kind is not None:
+            traffic.count(kind, status, took_ms, faces)
+
+    return count
 
 
 def _cors(settings: Settings) -> list[Middleware]:

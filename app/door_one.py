@@ -17,7 +17,7 @@ from app.attributes import AttributeNames, wanted_attributes
 from app.auth import caller_of, key_check
 from app.keeping import Masking, keep
 from app.limiting import request_limit
-from app.middleware import request_id_of
+from app.middleware import request_id_of, tell_faces
 from app.pictures import (
     FORM,
     Confidence,
@@ -103,6 +103,7 @@ def door_one(services: Services) -> APIRouter:
         data = await read_picture(services, request)
         started = time.perf_counter()
         detection = await engine.detect(data, options)
+        tell_faces(request.scope, len(detection.faces))
         answer = detect_answer(detection, request_id_of(request.scope), ms_since(started))
         saved = await keep(services, caller_of(request), data, detection, answer)
         add_storage(answer, saved, ms_since(started))
@@ -124,6 +125,7 @@ def door_one(services: Services) -> APIRouter:
               "$URL/api/v1/mask?method=pixelate&format=webp"
         """
         outcome = await mask_picture(services, request, query)
+        tell_faces(request.scope, len(outcome.masked.detection.faces))
         saved = await keep(
             services,
             caller_of(request),

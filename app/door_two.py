@@ -21,8 +21,9 @@ from app.errors import NotFound
 from app.limiting import count_for
 from app.middleware import request_id_of
 from app.tasks.answers import task_answer, with_result
+from app.tasks.retention import forget_media
 from app.tasks.store import TaskFilter
-from app.tasks.values import Status, TaskType, owner_of, read_task_id, read_upload_id, task_text
+from app.tasks.values import Status, TaskType, owner_of, read_task_id, task_text
 from pipelines.errors import InvalidOption
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def door_two(services: Services, tasks: Tasks) -> APIRouter:
         known = _known(task_id)
         owner = owner_of(caller_of(request).id)
         gone = await tasks.store.delete(owner, known)
-        await _forget_media(tasks, owner, gone.media_url)
+        await forget_media(tasks.store, tasks.uploads, owner, gone.media_url)
         tasks.wake()
         return _json(
             {"request_id": request_id_of(request.scope), "task_id": task_text(known), "deleted": True}
@@ -154,15 +155,6 @@ def plan_limit(services: Services, tasks: Tasks) -> Callable[[Request], Awaitabl
         await count_for(services, request, "door_two", limit, [who])
 
     return count
-
-
-async def _forget_media(tasks: Tasks, owner: uuid.UUID, media_url: str) -> None:
-    """Remove what was uploaded for a task, unless another one is made of it as well."""
-    upload_id = read_upload_id(media_url.removeprefix("upload://").rstrip("/"))
-    if upload_id is None or tasks.uploads is None or not media_url.startswith("upload://"):
-        return
-    if not await tasks.store.is_media_used(owner, media_url):
-        await tasks.uploads.remove(owner, upload_id)
 
 
 def _known(task_id: str) -> uuid.UUID:

@@ -23,7 +23,9 @@ from pipelines.errors import (
     InvalidMedia,
     InvalidOption,
     MediaTooLarge,
+    NoFaces,
     Unavailable,
+    UnfitReference,
     UnsupportedMedia,
 )
 
@@ -100,6 +102,7 @@ VERDICTS: Mapping[type[BaseException], Verdict] = {
     MediaTooLarge: Verdict(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "payload_too_large"
     ),
+    NoFaces: Verdict(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.UNPROCESSABLE_ENTITY, "no_faces_detected"),
     InvalidOption: Verdict(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.BAD_REQUEST, "invalid_request"),
     RequestValidationError: Verdict(
         HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.BAD_REQUEST, "invalid_request"
@@ -133,12 +136,13 @@ CODES: Mapping[int, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status, what to say beside it, and the headers that belong to it."""
+    """A status, what to say beside it, and the headers that belong to it; `reason` is for programs."""
 
     status: int
     code: str
     message: str
     headers: Mapping[str, str]
+    reason: str | None = None
 
 
 def answer_for(error: BaseException, path: str) -> Answer:
@@ -154,7 +158,8 @@ def answer_for(error: BaseException, path: str) -> Answer:
     verdict = next((VERDICTS[kind] for kind in type(error).__mro__ if kind in VERDICTS), BUG)
     status = verdict.door_two if path.startswith(DOOR_TWO) else verdict.door_one
     message = BUG_TEXT if verdict is BUG else _message(error)
-    return Answer(int(status), verdict.code, message, _headers(error))
+    reason = error.reason if isinstance(error, UnfitReference) else None
+    return Answer(int(status), verdict.code, message, _headers(error), reason)
 
 
 def error_response(error: Exception, path: str, request_id: str) -> Response:
@@ -171,7 +176,8 @@ def error_response(error: Exception, path: str, request_id: str) -> Response:
 def envelope(answer: Answer, path: str, request_id: str) -> dict[str, Any]:
     """Wrap the message as the path's door does."""
     if path.startswith(DOOR_TWO):
-        return {"error": {"code": answer.code, "message": answer.message, "request_id": request_id}}
+        told = {"code": answer.code, "message": answer.message, "request_id": request_id}
+        return {"error": told if answer.reason is None else {**told, "reason": answer.reason}}
     return {"detail": answer.message}
 
 

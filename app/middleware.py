@@ -24,8 +24,13 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    #: Hears of each answer: the route's path, the status, the milliseconds, the faces.
+    CountRequest = Callable[[str, int, float, int], None]
+
 #: Where the id lies in the ASGI scope.
 REQUEST_ID = "facefleet.request_id"
+#: Where the number of faces lies that the answer tells of.
+FACE_COUNT = "facefleet.face_count"
 #: Where headers lie that the answer shall bear, whatever it will be.
 ANSWER_HEADERS = "facefleet.answer_headers"
 HEADER = b"x-request-id"
@@ -50,6 +55,11 @@ def request_id_of(scope: Scope) -> str:
     return found
 
 
+def tell_faces(scope: Scope, count: int) -> None:
+    """Note how many faces the answer to this request tells of."""
+    scope[FACE_COUNT] = count
+
+
 def answer_with(scope: Scope, headers: Mapping[str, str]) -> None:
     """Let the answer to this request bear these headers, also where it will be an error."""
     added = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
@@ -59,9 +69,12 @@ def answer_with(scope: Scope, headers: Mapping[str, str]) -> None:
 class RequestRecord:
     """Gives every request an id, sends it back, and writes one line when the request is done."""
 
-    def __init__(self, app: ASGIApp, *, id_is_outside: bool = False) -> None:
+    def __init__(
+        self, app: ASGIApp, *, id_is_outside: bool = False, count: CountRequest | None = None
+    ) -> None:
         self._app = app
         self._id_is_outside = id_is_outside
+        self._count = count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; only the start of the answer is touched."""
@@ -88,13 +101,17 @@ class RequestRecord:
         except ClientGone:
             pass
         finally:
+            route = getattr(scope.get("route"), "path", None)
+            took_ms = round((time.perf_counter() - started) * 1e3, 2)
+            if self._count is not None and route is not None:
+                self._count(route, status, took_ms, scope.get(FACE_COUNT, 0))
             log.info(
                 "request",
                 request_id=request_id,
                 method=scope["method"],
-                route=getattr(scope.get("route"), "path", None),
+                route=route,
                 status=status,
-                ms=round((time.perf_counter() - started) * 1e3, 2),
+                ms=took_ms,
             )
 
 

@@ -21,6 +21,7 @@ from app.records.deleting import RecordDeleter
 from app.records.listing import RecordReader
 from app.records.maintenance import Maintenance
 from app.records.sessions import AdminSessions
+from app.records.traffic import Traffic
 from app.records.usage import KeyUsage
 from app.records.writing import RecordWriter
 from app.storage.local import LocalStore
@@ -95,6 +96,7 @@ class Persistence:
     sessions: AdminSessions
     audit: AuditLog
     maintenance: Maintenance
+    traffic: Traffic
     storage: Storage | None
 
 
@@ -111,6 +113,9 @@ async def open_persistence(options: PersistenceOptions) -> AsyncIterator[Persist
         usage = KeyUsage(database)
         await usage.start()
         stack.push_async_callback(usage.close)
+        traffic = Traffic(database)
+        await traffic.start()
+        stack.push_async_callback(traffic.close)
         keys = ApiKeys(database, usage)
         await _prepare(database, keys, options, stack)
         sessions = AdminSessions(database)
@@ -123,7 +128,7 @@ async def open_persistence(options: PersistenceOptions) -> AsyncIterator[Persist
         )
         await maintenance.start()
         stack.push_async_callback(maintenance.close)
-        yield Persistence(database, keys, sessions, AuditLog(database), maintenance, storage)
+        yield Persistence(database, keys, sessions, AuditLog(database), maintenance, traffic, storage)
 
 
 async def _prepare(

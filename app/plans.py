@@ -1,4 +1,4 @@
-"""What a key may ask for: requests a minute, tasks at once, minutes of media a month.
+"""What a key may ask for: requests a minute, tasks at once, minutes of media a month, libraries.
 
 The names and figures of the public plans are fixed; an operator changes them, or adds others, with one
 setting. A key of a plan that nobody defined, as keys are made, has the service to itself.
@@ -22,6 +22,8 @@ class Plan(BaseModel):
     requests_per_minute: int = Field(ge=1)
     concurrent_tasks: int = Field(ge=1)
     monthly_minutes: int | None = Field(default=None, ge=0, description="None for no limit.")
+    libraries: int | None = Field(default=None, ge=0, description="None for no limit.")
+    persons_per_library: int | None = Field(default=None, ge=0, description="None for no limit.")
 
 
 PUBLIC_PLANS: Final[Mapping[str, Plan]] = {

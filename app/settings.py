@@ -110,7 +110,9 @@ class Settings(BaseSettings):
         default=4 * 1024**3, ge=1, description="What may wait on this machine's disk while S3 is away."
     )
     retention_days: int | None = Field(
-        default=None, ge=1, description="Days after which images are removed; kept for ever if unset."
+        default=None,
+        ge=1,
+        description="Days after which images and ended tasks are removed; kept for ever if unset.",
     )
 
     redis_url: SecretStr | None = Field(
@@ -128,7 +130,16 @@ class Settings(BaseSettings):
         description="Plans of keys that differ from the published ones, as JSON: "
         '{"free": {"requests_per_minute": 60, "concurrent_tasks": 2, "monthly_minutes": 60}}.',
     )
-    task_slots: int = Field(default=4, ge=1, description="Tasks that one process works on at once.")
+    task_slots: int = Field(
+        default=32,
+        ge=1,
+        description="Tasks that one runner has in work at once; most of them fetch or wait for their turn.",
+    )
+    gallery_max_bytes: int = Field(
+        default=2 * 1024**3,
+        ge=1,
+        description="Memory of one process for the vectors of libraries; those asked for last stay.",
+    )
 
     public_url: str | None = Field(
         default=None,

@@ -254,6 +254,7 @@ def _drain(running: Running) -> None:
     ray.init(
         address=running.ray_address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR
     )
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     # One after the other: replicas finish what they have while HAProxy still carries the answers.
     for name in serve.status().applications:
         serve.delete(name)

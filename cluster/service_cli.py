@@ -61,7 +61,7 @@ def _greet(running: Running, settings: Settings, made: Made) -> None:
     """Print the address, and a call that works as it stands."""
     given = settings.bootstrap_key
     key = given.get_secret_value() if given else made.key
-    typer.echo(f"\nFacefleet answers at {running.url} (its own description: {running.url}/docs)")
+    typer.echo(f"\nFacefleet answers at {running.url} (for browsers: a console; the API: {running.url}/docs)")
     if reason := waits_for(running):
         typer.echo(f"It is not ready yet: {reason}. It will be as soon as that is over.")
     typer.echo(f"Data: {settings.home}")

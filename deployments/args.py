@@ -120,6 +120,15 @@ class AppArgs(_Args):
         default=("facemesh", "age", "gender", "emotion", "glasses", "mask"),
         description="Networks that tell what faces show; of two that tell the same the first is asked.",
     )
+    embedding_network: str | None = Field(
+        default="sface",
+        description="Network that people are recognised by; it runs where those for attributes do. None for "
+        "a service that recognises nobody.",
+    )
+    embedding_flip: bool = Field(
+        default=False,
+        description="Recognise by the mean of a face and its mirror image: a little better, twice the time.",
+    )
     leaving: tuple[str, ...] = Field(
         default=(),
         description="Deployments of the shape before this one that stay, because replicas of that shape "

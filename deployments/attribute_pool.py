@@ -9,7 +9,7 @@ from ray import serve
 from app.settings import load_settings
 from deployments.crop_handles import CropParcel, unpack_crops
 from deployments.health import refuse_stuck
-from deployments.networks import open_attribute_networks
+from deployments.networks import open_crop_networks
 from pipelines.lane import ThreadLane, give_back_memory
 from pipelines.read_attributes import answer_grouped
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 class AttributePool:
-    """Runs the networks that tell what faces show; ready once each has been warmed up."""
+    """Runs the networks that look at faces' crops; ready once each has been warmed up."""
 
     def __init__(self, args: AppArgs) -> None:
-        networks = open_attribute_networks(args, load_settings())
+        networks = open_crop_networks(args, load_settings())
         self._networks = {network.spec.name: network for network in networks}
         self._lane = ThreadLane(workers=1, max_waiting=args.attributes.max_waiting)
         give_back_memory()

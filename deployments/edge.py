@@ -13,7 +13,8 @@ module reads the configuration that Serve wrote, writes a stricter one beside it
   restart, where Serve would say 500; only bytes that never become a request get HAProxy's own, fixed text;
 - every answer has `X-Request-Id` once: the caller's own where that is harmless, else a new one in the form
   that the path's door is known for;
-- every request tells the replica its client's address;
+- every request tells the replica its client's address, and none can steer Serve;
+- methods that nobody knows are a 405, and what comes before there is an application is a 503;
 - when no replica is there the answer comes at once: Serve's own proxy would hold requests, bodies and all;
 - a replica reads a request's body at its own pace: Serve would otherwise read all of it ahead to notice a
   client that hangs up.
@@ -38,6 +39,18 @@ LISTEN_ENV = "FACEFLEET_EDGE_LISTEN"
 BODY_LIMIT_ENV = "FACEFLEET_EDGE_BODY_LIMIT"
 BINARY_ENV = "FACEFLEET_EDGE_HAPROXY"
 
+#: Headers by which a caller could steer Serve: how long it waits, which replica it takes; and `Upgrade`, for
+#: no route speaks anything but HTTP.
+STEERING_HEADERS = (
+    "X-Request-Timeout-Seconds",
+    "serve_multiplexed_model_id",
+    "serve-multiplexed-model-id",
+    "X-Session-Id",
+    "Upgrade",
+)
+METHODS = "GET HEAD POST PUT PATCH DELETE OPTIONS TRACE"
+WRONG_METHOD = "Method Not Allowed"
+WRONG_TARGET = "Not Found"
 UNAVAILABLE = "The service is starting or overloaded; try again shortly."
 TOO_LARGE = "The request body is too large."
 #: What else HAProxy may have to say about a request, by status: code, message.
@@ -81,6 +94,9 @@ def harden(config: str, *, address: str, listen: str, body_limit: int) -> str:
         config = _replaced(config, pattern, rule, at_least=1)
     config = _replaced(config, r"^ *errorfile 50[234] .*\n", "", at_least=0)
     config = _replaced(config, r"^( *)http-reuse always$", r"\1http-reuse safe", at_least=0)
+    config = _replaced(
+        config, r"^backend default_backend\n *http-request return .*\n", _without_application(), at_least=1
+    )
     config = _replaced(config, r"^ *log \S+ local0 info\n", "", at_least=1)
     config = _replaced(config, r"^ *server \S+-fallback-\S+ .* backup\n", "", at_least=0)
     config = _replaced(config, r"^( *stats socket .*) mode 666 ", r"\1 mode 600 ", at_least=1)
@@ -109,8 +125,21 @@ def _own_answers() -> str:
     return f"    timeout http-request {HEADERS_TIMEOUT_S}s\n{busy}{given_up}"
 
 
+def _without_application() -> str:
+    """Return what is said to a request that no application takes."""
+    return (
+        "backend default_backend\n"
+        "    http-request return status 404 content-type application/json "
+        f"lf-string {_quoted(WRONG_TARGET, 'not_found', ID_OF_REQUEST)} if !{{ path_beg / }}\n"
+        "    http-request return status 503 content-type application/json "
+        f"lf-string {_quoted(UNAVAILABLE, 'service_unavailable', ID_OF_REQUEST)} "
+        f"hdr Retry-After {RETRY_AFTER_S}\n"
+    )
+
+
 def _request_rules(body_limit: int) -> str:
     harmless = f"{{ req.fhdr_cnt(X-Request-Id) eq 1 }} {{ req.fhdr(X-Request-Id) -m reg {HARMLESS_ID} }}"
+    steering = "".join(f"    http-request del-header {name}\n" for name in STEERING_HEADERS)
     return (
         "    unique-id-format %[uuid]\n"
         f"    http-request set-var(txn.request_id) req.fhdr(X-Request-Id) if {harmless}\n"
@@ -119,6 +148,7 @@ def _request_rules(body_limit: int) -> str:
         "    http-request set-var(txn.request_id) unique-id if !{ var(txn.request_id) -m found }\n"
         "    http-request set-header X-Request-Id %[var(txn.request_id)]\n"
         f"    http-request set-header {CLIENT_HEADER} %[src]\n"
+        f"{steering}"
         "    http-request set-header X-Request-Disconnect-Disabled ?1\n"
         "    http-after-response set-header X-Request-Id %[var(txn.request_id)] "
         "if { var(txn.request_id) -m found }\n"
@@ -126,6 +156,8 @@ def _request_rules(body_limit: int) -> str:
         "    http-request return status 413 content-type application/json "
         f"lf-string {_quoted(TOO_LARGE, 'payload_too_large', ID_OF_REQUEST)} hdr Connection close "
         f"if {{ req.body_size gt {body_limit} }}\n"
+        "    http-request return status 405 content-type application/json "
+        f"lf-string {_quoted(WRONG_METHOD, 'invalid_request', ID_OF_REQUEST)} if !{{ method {METHODS} }}\n"
     )
 
 

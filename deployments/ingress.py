@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from app.api import create_app
+from app.libraries.opening import open_libraries
 from app.logs import configure_logging
 from app.services import open_services
 from app.settings import load_settings
 from app.tasks.opening import open_tasks
 from deployments.engine import open_engine
+from deployments.fleet import RayFleet
 from deployments.health import refuse_unready
-from deployments.networks import offered_attributes
+from deployments.networks import embedding_model, offered_attributes
 from pipelines.lane import give_back_memory
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from app.libraries.opening import Libraries
     from app.tasks.opening import Tasks
     from deployments.args import AppArgs
 
@@ -66,6 +69,7 @@ class Ingress:
             open_services(settings, engine, is_behind_edge=True)
         )
         self._tasks: Tasks | None = None
+        self._libraries: Libraries | None = None
         if runner is not None:
             self._tasks = await self._closing.enter_async_context(
                 open_tasks(
@@ -74,6 +78,12 @@ class Ingress:
                     wake=partial(_wake, runner),
                 )
             )
+            model = embedding_model(args, settings)
+            if model is not None:
+                self._libraries = await self._closing.enter_async_context(
+                    open_libraries(self._services, model, uploads=self._tasks.uploads)
+                )
+        self._fleet = RayFleet(args)
         give_back_memory()
 
     async def check_health(self) -> None:
@@ -87,7 +97,7 @@ class Ingress:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Return the web app; Serve calls this once the constructor is done."""
-        return create_app(self._services, self._closing.aclose, self._tasks)
+        return create_app(self._services, self._closing.aclose, self._tasks, self._fleet, self._libraries)
 
 
 def _wake(runner: Any) -> None:  # noqa: ANN401 - a handle has no type

@@ -6,13 +6,17 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from app.libraries.opening import EmbeddingModel
 from models.attribute_networks import load_attribute_network, reading_of
+from models.calibrate import calibration_of
 from models.detectors import find_detector, load_detector
+from models.embedder import load_embedder
 from models.errors import WeightsMissing
 from models.manifest import load_manifest
 from models.session import RuntimeOptions
 from models.store import Store
 from pipelines.analyze_image import IN_WORK, ImageAnalyzer
+from pipelines.embed_faces import CropEmbedder, space_of
 from pipelines.gate import Gate
 from pipelines.lane import InlineDetector, ThreadLane
 from pipelines.read_attributes import FaceReader, InlineCropNetworks, told_by
@@ -65,6 +69,40 @@ def open_attribute_networks(args: AppArgs, settings: Settings) -> list[CropNetwo
     return found
 
 
+def open_crop_networks(args: AppArgs, settings: Settings) -> list[CropNetwork]:
+    """Return all networks that look at faces' crops: those for attributes, and the one for recognition.
+
+    Raises:
+        DependencyDown: the device that was asked for does not work.
+    """
+    networks = open_attribute_networks(args, settings)
+    name = args.embedding_network
+    if name is not None:
+        network, store = load_manifest()[name], Store(settings.home / "models", settings.models_dir)
+        try:
+            networks.append(load_embedder(network, store.path(network), _runtime(args, settings)))
+        except WeightsMissing as missing:
+            log.warning("recognition: %s", missing)
+    return networks
+
+
+def embedding_model(args: AppArgs, settings: Settings) -> EmbeddingModel | None:
+    """Return what people are recognised by; None where the weights are not installed, or nobody is.
+
+    Raises:
+        DependencyDown: nobody measured what the network's cosines mean.
+    """
+    name, flip = args.embedding_network, args.embedding_flip
+    if name is None:
+        return None
+    network, store = load_manifest()[name], Store(settings.home / "models", settings.models_dir)
+    try:
+        calibration = calibration_of(network, store.path(network), flip=flip)
+    except WeightsMissing:
+        return None
+    return EmbeddingModel(space_of(name, flip=flip), calibration)
+
+
 def _runtime(args: AppArgs, settings: Settings) -> RuntimeOptions:
     limit = args.gpu_mem_limit_mb
     return RuntimeOptions(
@@ -86,7 +124,7 @@ def check_networks(args: AppArgs, settings: Settings) -> None:
     store = Store(settings.home / "models", settings.models_dir)
     for name in args.detectors:
         store.path(*find_detector(manifest, name))
-    for name in args.attribute_networks:
+    for name in (*args.attribute_networks, *filter(None, [args.embedding_network])):
         _ = manifest[name]  # raises where there is none of that name
     if args.device not in {"auto", "cpu"}:
         open_network(args.detectors[0], args, settings)
@@ -106,12 +144,13 @@ def open_analyzer(
         settings: the operator's settings.
         max_waiting: how many pictures may wait for their turn before more are shed.
         pools: detectors that live elsewhere; None opens every one in this process.
-        attributes: networks for attributes that live elsewhere; None opens them in this process.
+        attributes: networks of faces' crops that live elsewhere; None opens them in this process.
     """
     lane = ThreadLane(workers=1)
     detectors: Mapping[str, Detector] = pools or {
         name: InlineDetector(open_network(name, args, settings), lane) for name in args.detectors
     }
+    networks = attributes or InlineCropNetworks(open_crop_networks(args, settings), lane)
     return ImageAnalyzer(
         detectors,
         args.detectors[0],
@@ -119,8 +158,17 @@ def open_analyzer(
         small_side=args.small_side,
         square=args.square,
         gate=Gate(_in_work(args) if pools else IN_WORK, max_waiting),
-        reader=open_reader(args, settings, lane, attributes),
+        reader=FaceReader(networks, lane, settings.attributes_disabled),
+        embedder=_embedder(args, networks, lane),
     )
+
+
+def _embedder(args: AppArgs, networks: CropNetworks, lane: Lane) -> CropEmbedder | None:
+    """Return what turns faces into vectors, None where its network is not among these."""
+    name = args.embedding_network
+    if name is None or name not in {spec.name for spec in networks.specs}:
+        return None
+    return CropEmbedder(networks, name, lane, flip=args.embedding_flip)
 
 
 def open_reader(

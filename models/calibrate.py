@@ -10,17 +10,20 @@ threshold is a bin's upper edge: never easier to reach than what was measured.
 from __future__ import annotations
 
 import asyncio
+import json
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from models.manifest import read_calibration
 from pipelines.analyze_image import ImageAnalyzer
 from pipelines.decode import decode_picture
 from pipelines.embed_faces import embed_here
-from pipelines.errors import CallerError, InvalidOption
+from pipelines.errors import CallerError, DependencyDown, InvalidOption
 from pipelines.lane import InlineDetector, ThreadLane
 from pipelines.probe import probe_picture
 from pipelines.results import DetectOptions
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from models.manifest import Network
     from pipelines.faces import Faces
     from pipelines.ports import CropNetwork, DetectorNetwork
 
@@ -51,6 +55,34 @@ class PeopleVectors:
 
     vectors: NDArray[np.float32]
     people: NDArray[np.intp]
+
+
+def calibration_of(network: Network, weights: Path, *, flip: bool) -> Calibration:
+    """Return what a network's cosines mean: what was measured here, else what the manifest says.
+
+    Raises:
+        DependencyDown: nobody measured it.
+    """
+    kind = _kind(flip=flip)
+    with suppress(FileNotFoundError):
+        return read_calibration(json.loads(calibration_file(weights, flip=flip).read_text("utf-8")))
+    found = network.calibrations.get(kind)
+    if found is None:
+        message = (
+            f"nobody measured what the cosines of {network.name} mean; run: "
+            f"facefleet models calibrate {network.name} --pictures FOLDER{' --flip' if flip else ''}"
+        )
+        raise DependencyDown(message)
+    return found
+
+
+def calibration_file(weights: Path, *, flip: bool) -> Path:
+    """Return where the figures are that were measured on this machine."""
+    return weights.with_name(f"{weights.name}.{_kind(flip=flip)}.calibration.json")
+
+
+def _kind(*, flip: bool) -> str:
+    return "flip" if flip else "plain"
 
 
 def pictures_by_person(source: Path) -> Iterator[tuple[str, bytes]]:

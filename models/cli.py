@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -153,6 +154,44 @@ def quantize(
             f"of {found.faces} faces, boxes overlap by {found.mean_iou:.3f}; "
             f"{found.speedup:.2f} times as fast as the float network here"
         )
+
+
+@app.command()
+def calibrate(
+    name: Annotated[
+        str, typer.Argument(help="An embedding network, as `list` names it.", show_default=False)
+    ],
+    pictures: Annotated[
+        Path,
+        typer.Option(
+            help="Folder or zip file of pictures, a folder of its own for each person.", exists=True
+        ),
+    ],
+    home: Home = None,
+    *,
+    flip: Annotated[
+        bool, typer.Option("--flip", help="With the mean of each face and its mirror image.")
+    ] = False,
+) -> None:
+    """Measure which cosine of an embedding network means the same person, from pictures of known people."""
+    from models import calibrate as calibrating  # noqa: PLC0415 - takes a second; other commands need it not
+    from models.detectors import load_detector  # noqa: PLC0415 - as above
+    from models.embedder import load_embedder  # noqa: PLC0415 - as above
+
+    with _errors_shown(), _listener() as listener:
+        manifest, store = load_manifest(), _store(home)
+        weights = store.path(manifest[name])
+        found = calibrating.embed_people(
+            pictures,
+            load_detector(manifest["yunet"], store.path(manifest["yunet"])),
+            load_embedder(manifest[name], weights),
+            flip=flip,
+            on_progress=lambda count: None if count % 500 else listener.said(f"{count} faces"),
+        )
+        measured = calibrating.measure(found, f"{pictures.name}, all pairs of {len(found.people)} pictures")
+        file = calibrating.calibration_file(weights, flip=flip)
+        file.write_text(json.dumps(asdict(measured), indent=1), "utf-8")
+        typer.echo(f"{file.name}: {json.dumps(asdict(measured))}")
 
 
 def _store(home: Path | None, local: Path | None = None) -> Store:

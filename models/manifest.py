@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from models.errors import UnknownNetwork
+from pipelines.similarity import Calibration
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -145,6 +146,7 @@ class Network:
         local_names: patterns of the names under which people keep the file.
         export_shape: how to tell another export of the same network; None where only the hash counts.
         other_sha256: hashes of known other exports.
+        calibrations: of an embedding network, what its cosines mean: `plain`, and with `flip` averaging.
     """
 
     name: str
@@ -168,6 +170,7 @@ class Network:
     local_names: tuple[str, ...]
     export_shape: ExportShape | None
     other_sha256: tuple[str, ...]
+    calibrations: Mapping[str, Calibration] = field(hash=False)
 
     @property
     def bundled(self) -> BundledSource | None:
@@ -236,6 +239,7 @@ def _network(name: str, entry: dict[str, Any], licences: dict[str, dict[str, Any
     """Read one `[network.NAME]` table; its `licence` names a `[licence.NAME]` table."""
     entry = dict(entry)
     terms = licences[entry.pop("licence")]
+    measured: dict[str, dict[str, Any]] = entry.pop("calibration", {})
     values: dict[str, Any] = {
         "name": name,
         "licence": terms["name"],
@@ -253,12 +257,18 @@ def _network(name: str, entry: dict[str, Any], licences: dict[str, dict[str, Any
         "local_names": (entry["file"], *entry.get("local_names", ())),
         "export_shape": _export_shape(entry.get("export_shape")),
         "other_sha256": tuple(entry.get("other_sha256", ())),
+        "calibrations": {kind: read_calibration(table) for kind, table in measured.items()},
     }
     network = Network(**values)
     if network.confirmed and network.sha256 is None:
         message = f"{name}: a hash that is not there cannot be confirmed"
         raise ValueError(message)
     return network
+
+
+def read_calibration(table: Mapping[str, Any]) -> Calibration:
+    """Read what was measured of an embedding network."""
+    return Calibration(**{**table, "cosines": tuple(table["cosines"])})
 
 
 def _input_spec(entry: dict[str, Any]) -> InputSpec:

@@ -3,6 +3,8 @@
     FacefleetError
     |- CallerError              the request can never succeed as it is
     |  |- InvalidMedia          cannot be decoded, or its pixels are beyond the limits
+    |  |  `- UnfitReference     a picture that nobody can be known by; says why in one word
+    |  |- NoFaces               a picture without any face where one is needed
     |  |- MediaTooLarge         too many bytes
     |  |- UnsupportedMedia      a file type that is not accepted
     |  |- InvalidOption         a parameter that makes no sense
@@ -32,6 +34,22 @@ class CallerError(FacefleetError):
 
 class InvalidMedia(CallerError):
     """The bytes are not a picture that can be decoded, or claim more pixels than is allowed."""
+
+
+class UnfitReference(InvalidMedia):
+    """The picture cannot be used to know a person by; `reason` is for programs."""
+
+    def __init__(self, message: str, reason: str = "unfit") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[UnfitReference], tuple[str, str]]:
+        """Carry both arguments over a process border."""
+        return (type(self), (self.message, self.reason))
+
+
+class NoFaces(CallerError):
+    """No face was found where one is needed."""
 
 
 class MediaTooLarge(CallerError):

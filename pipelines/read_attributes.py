@@ -89,7 +89,7 @@ class FaceReader:
         self._disabled = frozenset(disabled)
         self._by_attribute: dict[Attribute, CropSpec] = {}
         for spec in networks.specs:
-            for attribute in _TELLS[spec.reading]:
+            for attribute in _TELLS.get(spec.reading, ()):
                 self._by_attribute.setdefault(attribute, spec)
 
     def check(self, wanted: Collection[Attribute]) -> None:

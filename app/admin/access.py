@@ -59,12 +59,20 @@ class AdminAccess:
         given = _basic(request)
         if given is not None:
             return await self._by_password(request, *given)
+        return self._actor(request, await self.session_name(request))
+
+    async def session_name(self, request: Request) -> str:
+        """Return the name of the administrator whose session a browser's cookie stands for.
+
+        Raises:
+            Unauthorized: it stands for none.
+        """
         token = request.cookies.get(COOKIE)
         memory = self._services.memory
         who = await memory.sessions.check(token) if memory and token else None
         if who is None or who != self._services.settings.admin_username:
             raise Unauthorized(NEEDED, _challenge(request))
-        return self._actor(request, who)
+        return who
 
     async def log_in(self, request: Request, response: Response, username: str, password: str) -> None:
         """Give the browser a cookie that is worth a session.

@@ -27,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from app.db import sqlite
 from app.db.bulk import EngineBulk
-from app.db.failures import RETRY_AFTER_S, SILENT, UNPREPARED, as_unavailable
+from app.db.failures import RETRY_AFTER_S, SILENT, UNPREPARED, as_told, as_unavailable
 from pipelines.errors import DependencyDown, FacefleetError
 
 if TYPE_CHECKING:
@@ -197,8 +197,8 @@ async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     try:
         yield connection
     except SQLAlchemyError as error:
-        if unavailable := as_unavailable(error):
-            raise unavailable from error
+        if told := as_told(error):
+            raise told from error
         raise
     finally:
         await connection.close()

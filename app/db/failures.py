@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from pipelines.errors import DependencyDown, Overloaded
+from pipelines.errors import DependencyDown, InvalidOption, Overloaded
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from pipelines.errors import Unavailable
+    from pipelines.errors import FacefleetError, Unavailable
 
 RETRY_AFTER_S = 2
 
@@ -26,7 +26,10 @@ REFUSED = "the database refuses this service's login"
 UNPREPARED = "the database is not ready yet"
 BUSY = "the database is busy"
 UNUSABLE = "the database cannot be used now"
+NO_TEXT = "a text contains a character that cannot be kept"
 
+#: PostgreSQL takes no NUL in a text, and none in JSON where it looks into it.
+_NO_TEXT = ("22021", "22P05")
 # The first that fits counts. PostgreSQL says it in five letters, SQLite in a sentence.
 _BY_SQLSTATE = (
     ("53100", FULL),
@@ -47,8 +50,15 @@ _BY_WORDS = (
 )
 
 
-def as_unavailable(error: SQLAlchemyError) -> Unavailable | None:
+def as_told(error: SQLAlchemyError) -> FacefleetError | None:
     """Return what the caller is told, or None where the error is a bug."""
+    if isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _NO_TEXT:
+        return InvalidOption(NO_TEXT)
+    return as_unavailable(error)
+
+
+def as_unavailable(error: SQLAlchemyError) -> Unavailable | None:
+    """Return what to say of a database that cannot be used now; None where that is not it."""
     if isinstance(error, NoConnectionFree):
         return Overloaded(BUSY, RETRY_AFTER_S)
     if not isinstance(error, DBAPIError):

@@ -213,3 +213,18 @@ class AuditRow(Table):
     address: Mapped[str | None] = mapped_column(String(64))
     detail: Mapped[dict[str, Any]]
     at: Mapped[datetime]
+
+
+class TrafficRow(Table):
+    """How much of something there was in a stretch of time, over all processes.
+
+    Each process adds what it counted every few seconds. The same is counted in short stretches, for the last
+    hours, and in long ones, for the last days: either way a plot is read from few rows.
+    """
+
+    __tablename__ = "traffic"
+
+    span_s: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    amount: Mapped[int]

@@ -28,13 +28,18 @@ async def write_audit(
         insert(AuditRow).values(
             id=new_id(now),
             at=now,
-            who=actor.who[:200],
+            who=_kept(actor.who, 200),
             action=action,
-            subject=subject[:500],
+            subject=_kept(subject, 500),
             address=actor.address,
             detail=dict(detail or {}),
         )
     )
+
+
+def _kept(text: str, length: int) -> str:
+    """Return a text that every database takes: a name that was tried may be anything, NUL as well."""
+    return text[:length].replace("\x00", "\ufffd")
 
 
 class AuditLog:

@@ -204,9 +204,7 @@ class SpooledStore:
 
     async def _move(self, files: Sequence[SpooledFile]) -> int:
         """Move files to the storage and tell how many; one that cannot be moved now waits for a sweep."""
-        for spooled in files:
-            if not spooled.is_wanted:
-                await self._remove_unwanted(spooled)
+        await self._drop([spooled for spooled in files if not spooled.is_wanted])
         moved = await self._put([spooled for spooled in files if spooled.is_wanted])
         try:
             wanted = await self._wanted([spooled.key for spooled in moved]) if moved else set()
@@ -221,13 +219,23 @@ class SpooledStore:
         await self._away(lambda: self._spool.remove(*kept))
         return len(moved)
 
+    async def _drop(self, files: Sequence[SpooledFile]) -> None:
+        """Remove files that no row names; most of them never left this disk."""
+        for spooled in files:
+            if spooled.is_stored:
+                await self._remove_unwanted(spooled)
+        here = [spooled for spooled in files if not spooled.is_stored]
+        if here:
+            await self._away(lambda: self._spool.remove(*here))
+
     async def _put(self, files: Sequence[SpooledFile]) -> list[SpooledFile]:
         """Put files into the storage, and return those that are there."""
         fresh = [spooled for spooled in files if not spooled.is_stored]
         troubles = await self._store.put_files([(spooled.key, spooled.path) for spooled in fresh])
         for spooled, trouble in zip(fresh, troubles, strict=True):
-            spooled.is_stored = trouble is None
-            if trouble is not None:
+            # A file that is gone was deleted meanwhile, with its rows: that is no trouble of the storage.
+            spooled.is_stored = trouble is None or not spooled.path.exists()
+            if trouble is not None and not spooled.is_stored:
                 log.warning("object waits in the spool", reason=trouble.message)
                 spooled.let_go()
                 self._try_again_at = time.monotonic() + SWEEP_EVERY_S

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: What a picture counts as, in seconds of media.
 BILLED_S = 1.0
+#: Pictures of all tasks that are in memory at once: each may have 50 MB.
+IN_MEMORY = 4
 
 
 class ImagePipeline:
@@ -32,21 +34,30 @@ class ImagePipeline:
 
     def __init__(self, engine: ImageEngine) -> None:
         self._engine = engine
+        self._few = asyncio.Semaphore(IN_MEMORY)
 
     async def open(self, path: Path, options: TaskOptions, owner: uuid.UUID) -> ImageWork:  # noqa: ARG002 - a picture is the same for all
         """Look at a picture's header."""
-        data = await asyncio.to_thread(path.read_bytes)
-        width, height = probe_picture(data).upright_size
+        async with self._few:
+            width, height = await asyncio.to_thread(_upright_size, path)
         plan = MediaPlan(MediaFacts(width, height), (ChunkPlan(0, {}, BILLED_S),), BILLED_S)
-        return ImageWork(self._engine, data, options, plan)
+        return ImageWork(self._engine, self._few, path, options, plan)
 
 
 class ImageWork:
     """One picture."""
 
-    def __init__(self, engine: ImageEngine, data: bytes, options: TaskOptions, plan: MediaPlan) -> None:
+    def __init__(
+        self,
+        engine: ImageEngine,
+        few: asyncio.Semaphore,
+        path: Path,
+        options: TaskOptions,
+        plan: MediaPlan,
+    ) -> None:
         self._engine = engine
-        self._data = data
+        self._few = few
+        self._path = path
         self._options = options
         self.plan = plan
 
@@ -55,12 +66,18 @@ class ImageWork:
         options = DetectOptions(
             confidence=self._options.confidence_threshold, attributes=frozenset(self._options.attributes)
         )
-        detection = await self._engine.detect(self._data, options)
+        async with self._few:
+            data = await asyncio.to_thread(self._path.read_bytes)
+            detection = await self._engine.detect(data, options)
         return to_json(_shown(detection, self._options))
 
     def merging(self) -> Merging:
         """Begin to number the faces."""
         return _Numbering()
+
+
+def _upright_size(path: Path) -> tuple[int, int]:
+    return probe_picture(path.read_bytes()).upright_size
 
 
 def _shown(detection: Detection, options: TaskOptions) -> list[dict[str, Any]]:

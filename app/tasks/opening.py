@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ from app.storage.s3_multipart import S3Multipart
 from app.tasks.deliveries import Deliverer
 from app.tasks.objects import TaskObjects, UrlOptions
 from app.tasks.queue import TaskQueue
+from app.tasks.retention import remove_old
 from app.tasks.runner import RunnerPace, TaskRunner
 from app.tasks.running import Workshop, usual_limits
 from app.tasks.scratch import Scratch
@@ -192,7 +194,7 @@ async def open_tasks(
             stack.push_async_callback(deliverer.close)
             await runner.start()
             stack.push_async_callback(runner.close)
-            keeping_tidy = asyncio.create_task(_keep_tidy(tasks))
+            keeping_tidy = asyncio.create_task(_keep_tidy(tasks, settings.retention_days))
             stack.push_async_callback(_ended, keeping_tidy)
         yield tasks
 
@@ -208,10 +210,12 @@ def _limits(settings: Settings, kind: TaskType) -> FetchLimits:
     return replace(usual_limits(kind), total_s=settings.fetch_timeout_s, stall_s=settings.fetch_stall_s)
 
 
-async def _keep_tidy(tasks: Tasks) -> None:
+async def _keep_tidy(tasks: Tasks, retention_days: int | None) -> None:
     while True:
         try:
             await tasks.store.forget_old_keys()
+            if retention_days is not None:
+                await remove_old(tasks.store, tasks.uploads, timedelta(days=retention_days))
             if tasks.uploads is not None:
                 await tasks.uploads.remove_expired()
         except Unavailable as error:

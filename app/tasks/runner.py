@@ -36,11 +36,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RunnerPace:
-    """How often things are done, in seconds; `slots` is how many tasks run at once."""
+    """How often things are done, in seconds; `slots` is how many tasks run at once.
+
+    New tasks are told of at once; looking for them is for those that nobody told of.
+    """
 
     slots: int = 4
     lease_s: float = LEASE_S
-    poll_s: float = 0.25
+    poll_s: float = 1.0
     check_s: float = 1.0
 
     @property

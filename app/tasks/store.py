@@ -214,6 +214,23 @@ class TaskStore:
             await self._objects.remove(keys)
         return task
 
+    async def delete_ended(self, age: timedelta, most: int) -> tuple[Task, ...]:
+        """Remove tasks that ended this long ago, the oldest first; return what they were."""
+        async with self._database.transaction() as tx:
+            before = self._now() - age
+            query = (
+                select_tasks()
+                .where(TaskRow.id < first_id_at(before), TaskRow.completed_at < before)
+                .order_by(TaskRow.id)
+                .limit(most)
+            )
+            old = tuple(task_of(row) for row in await tx.execute(query))
+            if old:
+                for task in old:
+                    await forget_objects(tx, task.id)
+                await tx.execute(delete(TaskRow).where(TaskRow.id.in_([task.id for task in old])))
+            return old
+
     async def is_media_used(self, owner: UUID, media_url: str) -> bool:
         """Tell whether any task of the owner still names this media."""
         async with self._database.read() as tx:

@@ -5,7 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHES = ("detect_http", "rectangle", "memory", "attributes", "storage_http")
+BENCHES = (
+    "detect_http",
+    "rectangle",
+    "memory",
+    "attributes",
+    "gallery",
+    "recognition",
+    "storage_http",
+    "video_decode",
+    "video_tasks",
+    "task_overhead",
+    "soak",
+)
 
 for bench in BENCHES:
     print(f"\n== {bench}", flush=True)

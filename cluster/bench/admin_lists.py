@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, text
 
-from app.db.bulk import EngineBulk
 from app.db.engine import Database, database_url
 from app.db.ids import new_id
 from app.db.migrate import migrate
@@ -37,7 +36,7 @@ from app.records.listing import RecordReader
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from sqlalchemy import Connection
+    from app.db.bulk import Bulk
 
 ROUNDS = 15
 BATCH = 5_000
@@ -45,6 +44,7 @@ PER_PAGE = 20
 METHODS = ("gaussian", "pixelate", "solid", "elliptical")
 FIRST_PAGE_MS = 50.0
 PAGE_1000_MS = 150.0
+_ORIGINALS, _IMAGES, _JOBS = insert(OriginalRow), insert(ImageRow), insert(JobRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,11 @@ def main() -> None:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         measured = asyncio.run(_measure("sqlite", None, Path(folder), chosen.images))
-    with _postgres(chosen.postgres) as url:
-        measured += asyncio.run(_measure("postgresql", url, Path(), chosen.images))
     _print(measured, chosen.images)
+    with _postgres(chosen.postgres) as url:
+        on_postgres = asyncio.run(_measure("postgresql", url, Path(), chosen.images))
+    _print(on_postgres, chosen.images)
+    measured += on_postgres
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     report = {"images": chosen.images, "measured": [asdict(one) for one in measured]}
     chosen.out.write_text(json.dumps(report, indent=2), "utf-8")
@@ -140,7 +142,7 @@ async def _fill(database: Database, images: int) -> None:
             await tx.execute(text("ANALYZE"))
 
 
-def _insert(connection: Connection, first: datetime, numbers: range) -> None:
+def _insert(tx: Bulk, first: datetime, numbers: range) -> None:
     originals, images, jobs = [], [], []
     changes: Counter[str] = Counter()
     for number in numbers:
@@ -165,6 +167,7 @@ def _insert(connection: Connection, first: datetime, numbers: range) -> None:
                 "height": 886,
                 "size_bytes": 250_000,
                 "created_at": at,
+                "api_key_id": None,
             }
         )
         jobs.append(
@@ -185,15 +188,16 @@ def _insert(connection: Connection, first: datetime, numbers: range) -> None:
                 "total_ms": 20.0,
                 "request_id": str(image_id),
                 "created_at": at,
+                "api_key_id": None,
             }
         )
         changes[tallies.jobs_name(job_type, method)] += 1
     changes[tallies.IMAGES] = len(images)
     changes[tallies.IMAGE_BYTES] = 250_000 * len(images)
-    connection.execute(insert(OriginalRow), originals)
-    connection.execute(insert(ImageRow), images)
-    connection.execute(insert(JobRow), jobs)
-    tallies.add_here(EngineBulk(connection), changes)
+    tx.run(_ORIGINALS, originals)
+    tx.run(_IMAGES, images)
+    tx.run(_JOBS, jobs)
+    tallies.add_here(tx, changes)
 
 
 def _print(measured: list[Measured], images: int) -> None:

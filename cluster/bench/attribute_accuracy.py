@@ -21,12 +21,8 @@ import numpy as np
 from cluster.bench.labels import ACTED, FEMALE_NAMES, MALE_NAMES
 from cluster.bench.pictures import portrait
 from cluster.bench.turned_faces import Solid, mesh_of, rotation, solid_of, turned
-from models.crop_network import blob_shape, fill
-from models.manifest import load_manifest
-from models.session import RuntimeOptions, open_session
 from models.training.figures import figures, wilson
 from pipelines.attributes import Attribute, FaceAttributes, Gender, Pose
-from pipelines.crops import draw_crops, placements
 from pipelines.faces import Faces
 from pipelines.results import DetectOptions
 
@@ -69,6 +65,10 @@ class Looking:
         options = DetectOptions(0.6, max_faces=max_faces, attributes=frozenset(wanted))
         return asyncio.run(self.analyzer.detect(cv2.imencode(".png", pixels)[1].tobytes(), options))
 
+    def portrait(self) -> Detection:
+        """Find the face of the portrait."""
+        return self.look(portrait_pixels())
+
     def read(self, pixels: Pixels, faces: Faces, wanted: Attribute) -> FaceAttributes:
         """Read one face that is known."""
         return asyncio.run(self.reader.read(pixels, faces, {wanted}))[0]
@@ -86,6 +86,11 @@ class Photo:
     def person(self) -> str:
         """Return who it shows."""
         return _person(self.name)
+
+
+def portrait_pixels() -> Pixels:
+    """Return the portrait that tests use too."""
+    return np.asarray(cv2.imdecode(np.frombuffer(portrait(), np.uint8), 1), np.uint8)
 
 
 def share(right: int, count: int) -> str:
@@ -162,8 +167,7 @@ def masks(looking: Looking, testdata: Path) -> dict[str, str]:
 
 def poses_of_the_portrait(looking: Looking) -> dict[str, str]:
     """Return the errors of each angle over rendered turns of the portrait, in degrees."""
-    pixels = np.asarray(cv2.imdecode(np.frombuffer(portrait(), np.uint8), 1), np.uint8)
-    return _summary([_errors(looking, pixels, looking.look(pixels).faces)])
+    return _summary([_errors(looking, portrait_pixels(), looking.portrait().faces)])
 
 
 def poses_of_people(looking: Looking, testdata: Path) -> dict[str, str]:
@@ -174,37 +178,6 @@ def poses_of_people(looking: Looking, testdata: Path) -> dict[str, str]:
         if _is_frontal(looking.read(photo.pixels, photo.face, Attribute.POSE).pose)
     ]
     return _summary([_errors(looking, photo.pixels, photo.face) for photo in frontal[:TURNED_PEOPLE]])
-
-
-def references(looking: Looking, testdata: Path) -> dict[str, str]:
-    """Return how far converted networks are from other people's exports, as parts of their range."""
-    pixels = np.asarray(cv2.imdecode(np.frombuffer(portrait(), np.uint8), 1), np.uint8)
-    faces = looking.look(pixels).faces
-    found = {}
-    for name, file in (("facemesh", "facemesh_reference.onnx"), ("emotion", "fer_reference.onnx")):
-        network, feed = looking.networks[name], load_manifest()[name].input
-        recipe = network.spec.crops[0]
-        crops = draw_crops(pixels, placements(recipe, faces.boxes, _points(faces)), recipe.size)
-        blob = np.empty(blob_shape(feed, 1), np.float32)
-        fill(crops, feed, blob)
-        theirs = _reference(testdata / "weights" / file, blob)
-        ours = network.answer(crops)[:, : theirs.shape[1]]
-        if name == "emotion":
-            # Theirs has the network's order, ours that of the API; every number is there once.
-            ours, theirs = np.sort(ours), np.sort(theirs)
-        found[f"{name} (at most 1e-4)"] = f"{np.abs(ours - theirs).max() / np.ptp(theirs):.1e}"
-    return found
-
-
-def _reference(file: Path, blob: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Run somebody else's export on our input, and return its largest output as rows."""
-    session = open_session(file, RuntimeOptions(device="cpu"))
-    (port,) = session.get_inputs()
-    wanted = [side for side in port.shape if isinstance(side, int) and side > 1]
-    # Channels first or last: whichever the export has.
-    fed = blob if list(blob.shape[1:]) == wanted[-3:] or blob.shape[1] == 1 else np.moveaxis(blob, 3, 1)
-    outputs = session.run(None, {port.name: np.ascontiguousarray(fed)})
-    return np.asarray(max(outputs, key=lambda output: output.size), np.float32).reshape(1, -1)
 
 
 def _errors(looking: Looking, pixels: Pixels, face: Faces) -> NDArray[np.float64]:
@@ -244,6 +217,7 @@ def _summary(people: Sequence[NDArray[np.float64]]) -> dict[str, str]:
         )
     aside = [errors[:, place, :, other] for place in range(3) for other in range(3) if place != other]
     found["the two angles that were not turned"] = f"mean {np.mean(aside):.1f}"
+    found["faces, turns"] = f"{len(errors)}, {errors[:, :, :, 0].size}"
     return found
 
 

@@ -18,13 +18,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec
 
-import cv2
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from cluster.bench import attribute_accuracy as accuracy
-from cluster.bench.pictures import portrait
+from cluster.bench.reference_exports import references
 from models.attribute_networks import load_attribute_network
 from models.detectors import example_canvas, load_detector
 from models.listening import Silent
@@ -69,8 +68,8 @@ def looking_with(store: Store, lane: ThreadLane) -> accuracy.Looking:
 
 def speeds(looking: accuracy.Looking, scrfd: DetectorNetwork | None) -> dict[str, str]:
     """Return the milliseconds of all attributes on one face, and of the detector, taken in turns."""
-    photo = np.asarray(cv2.imdecode(np.frombuffer(portrait(), np.uint8), 1), np.uint8)
-    faces = looking.look(photo).faces
+    photo = accuracy.portrait_pixels()
+    faces = looking.portrait().faces
     canvas = example_canvas((640, 640))
 
     def read() -> None:
@@ -122,22 +121,20 @@ def _scrfd(store: Store) -> DetectorNetwork | None:
     return load_detector(network, file, CPU) if file is not None and file.is_file() else None
 
 
-def measured(looking: accuracy.Looking, testdata: Path) -> dict[str, Mapping[str, str]]:
+def measured(looking: accuracy.Looking, testdata: Path, downloads: Path) -> dict[str, Mapping[str, str]]:
     """Return every table of accuracy for which there is data."""
     found: dict[str, Mapping[str, str]] = {
         "pose: a portrait rendered at -40..40 degrees": accuracy.poses_of_the_portrait(looking)
     }
     if testdata.is_dir():
         found |= {
-            f"pose: {accuracy.TURNED_PEOPLE} people of LFW rendered at -40..40 degrees": (
-                accuracy.poses_of_people(looking, testdata)
-            ),
+            "pose: people of LFW rendered at -40..40 degrees": accuracy.poses_of_people(looking, testdata),
             "gender: LFW, one photo each, by first names": accuracy.genders(looking, testdata),
             "emotion: 23 acted photos": accuracy.emotions(looking, testdata),
             "glasses: people of LFW held out of training": accuracy.glasses(looking, testdata),
             "mask: photos of masked crowds, and people of LFW held out": accuracy.masks(looking, testdata),
-            "conversion: difference to other people's exports, of their range": (
-                accuracy.references(looking, testdata)
+            "conversion: largest difference to others' answers, of their range": references(
+                looking.networks, looking.portrait().faces, downloads, testdata
             ),
         }
     return found
@@ -157,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with ThreadLane(1) as lane:
         looking = looking_with(store, lane)
         if options.only != "speed":
-            taken |= measured(looking, testdata)
+            taken |= measured(looking, testdata, options.weights / "downloads")
         if options.only != "accuracy":
             taken["speed: one thread"] = speeds(looking, _scrfd(store))
             taken["batch of 16: time of a face against one alone"] = batches(looking)

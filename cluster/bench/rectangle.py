@@ -1,6 +1,6 @@
 """`python -m cluster.bench.rectangle`: what a 16:9 picture costs as its rectangle and as the whole square.
 
-Two services that differ in this alone run side by side and are loaded in turns.
+Services that differ in this alone take turns; one that idles beside the other would take its time.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,17 +38,13 @@ def wide_photo() -> bytes:
 def measure(detector: str, weights: Path, seconds: float, rounds: int) -> dict[str, float]:
     """Return pictures a second of the detector as rectangle and as square, medians over the rounds."""
     rates: dict[str, list[float]] = {"rectangle": [], "square": []}
-    with ExitStack() as stack:
-        requests = {}
-        for shape in rates:
+    for _ in range(rounds):
+        for shape, found in rates.items():
             args = {"detectors": [detector], "square": shape == "square"}
-            service = stack.enter_context(trial_service(args, FORGETFUL, weights))
-            request = form_request("/api/v1/detect", service.port, wide_photo(), service.key)
-            run_load(request, service.port, CONNECTIONS, seconds=2)
-            requests[shape] = (request, service.port)
-        for _ in range(rounds):
-            for shape, (request, port) in requests.items():
-                rates[shape].append(run_load(request, port, CONNECTIONS, seconds=seconds).per_second)
+            with trial_service(args, FORGETFUL, weights) as service:
+                request = form_request("/api/v1/detect", service.port, wide_photo(), service.key)
+                run_load(request, service.port, CONNECTIONS, seconds=2)
+                found.append(run_load(request, service.port, CONNECTIONS, seconds=seconds).per_second)
     ratios = [a / b for a, b in zip(rates["rectangle"], rates["square"], strict=True)]
     medians = {shape: statistics.median(each) for shape, each in rates.items()}
     return {**medians, "ratio": statistics.median(ratios)}
@@ -76,8 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--detectors", default="yunet,scrfd_500m,scrfd_2.5g")
     parser.add_argument("--weights", type=Path, default=default_home() / "models")
-    parser.add_argument("--seconds", type=float, default=6.0)
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("bench/rectangle.json"))
     options = parser.parse_args(arguments)
     store = Store(options.weights)

@@ -51,8 +51,8 @@ class Figures:
     probe_ms: float
 
 
-def render(path: Path, frames: int, group: int) -> None:
-    """Write a moving picture with the grain of a camera: 1080p H.264 with B-frames, about 6 Mbit/s."""
+def render(path: Path, frames: int, group: int, bit_rate: int = 6_000_000) -> None:
+    """Write a moving picture with the grain of a camera: 1080p H.264 with B-frames."""
     rng = np.random.default_rng(0)
     scene = cv2.GaussianBlur(rng.integers(0, 255, (1400, 2400, 3), np.uint8), (0, 0), 6)
     scene = cv2.normalize(scene, None, 0, 255, cv2.NORM_MINMAX)  # type: ignore[call-overload] # None allocates
@@ -62,7 +62,7 @@ def render(path: Path, frames: int, group: int) -> None:
             "VideoStream", container.add_stream("libx264", rate=RATE, options={"preset": "veryfast"})
         )
         stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
-        stream.bit_rate, stream.gop_size = 6_000_000, group
+        stream.bit_rate, stream.gop_size = bit_rate, group
         for index in range(frames):
             x, y = int(200 + 180 * np.sin(index / 20)), int(100 + 90 * np.cos(index / 33))
             seen = scene[y : y + SIZE[1], x : x + SIZE[0]].astype(np.int16) + grain[index % 8]

@@ -101,6 +101,17 @@ class Shelf:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._searching, gallery.search, queries, count)
 
+    async def refresh(self, library: Hashable, revision: int) -> None:
+        """Bring a gallery that is here to this revision or later, without counting it as asked for."""
+        book = self._books.get(library)
+        if book is not None and book.gallery is not None and book.gallery.revision < revision:
+            await self._brought_to(library, book, revision)
+
+    @property
+    def libraries(self) -> tuple[Hashable, ...]:
+        """List the libraries that are here."""
+        return tuple(self._books)
+
     def forget(self, library: Hashable) -> None:
         """Drop a library."""
         book = self._books.pop(library, None)

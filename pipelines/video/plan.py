@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Work that a chunk should hold: long against what opening and searching cost, short against a retry.
 CHUNK_WORK_S = 8.0
+#: Shorter videos are cut finer, so that several workers end at about the same time.
+SHARES, LEAST_WORK_S = 12, 1.0
 #: What one thread needs for a million pixels of a frame it decodes, and for one it leaves out, in seconds.
 _DECODE_S = 0.003
 _SKIPPED = 0.6
@@ -76,7 +78,7 @@ def plan_chunks(probe: VideoProbe, sampling: Sampling, chunk_work_s: float = CHU
     Args:
         probe: what the video is.
         sampling: which frames are asked for.
-        chunk_work_s: seconds of one thread's work that make a chunk; the last has what is left.
+        chunk_work_s: seconds of one thread's work that make a chunk, less where there is little in all.
 
     Raises:
         InvalidOption: the start is at or after the end of the video.
@@ -147,6 +149,7 @@ def _chunks(
     sample_s: float,
 ) -> list[Chunk]:
     works = [_work_s(info, packets, len(group.wanted), sample_s) for group, packets in groups]
+    chunk_work_s = min(chunk_work_s, max(LEAST_WORK_S, sum(works) / SHARES))
     if not info.has_index:
         chunk_work_s = max(chunk_work_s, sum(works) / _MAX_CHUNKS_WITHOUT_INDEX)
     chunks: list[Chunk] = []

@@ -105,6 +105,22 @@ def test_no_request_waits_in_serves_own_proxy(written: Path) -> None:
     assert " backup" not in hardened(written)
 
 
+def test_before_there_is_an_application_the_answer_is_to_come_again(written: Path) -> None:
+    """A client that is early is told so: Serve would say that the path does not exist."""
+    assert "not found. Ping" in written.read_text()
+    config = hardened(written)
+    assert "not found. Ping" not in config
+    section = config.split("\nbackend default_backend\n")[1].split("\nbackend ")[0]
+    assert "status 503" in section
+    assert "Retry-After" in section
+
+
+def test_no_first_request_goes_over_a_used_connection(written: Path) -> None:
+    """A replica that leaves may close a connection that is kept, just when a request is sent over it."""
+    assert "http-reuse always" in written.read_text()
+    assert "http-reuse always" not in hardened(written)
+
+
 def test_only_real_replicas_stay_behind_it(written: Path) -> None:
     """The servers are those that Serve wrote."""
     servers = [line.split()[1] for line in hardened(written).splitlines() if line.startswith("    server ")]
@@ -113,7 +129,15 @@ def test_only_real_replicas_stay_behind_it(written: Path) -> None:
 
 @pytest.mark.parametrize(
     "anchor",
-    ["defaults\n", "frontend http_frontend\n", "stats socket", "    bind :", "  bind *:", "local0 info"],
+    [
+        "defaults\n",
+        "frontend http_frontend\n",
+        "backend default_backend\n",
+        "stats socket",
+        "    bind :",
+        "  bind *:",
+        "local0 info",
+    ],
 )
 def test_a_configuration_of_another_form_is_refused(written: Path, anchor: str) -> None:
     """Half the rules would be worse than none: what is not as expected stops the start."""

@@ -11,8 +11,9 @@ import psutil
 import pytest
 from PIL import Image
 
+from cluster.bench.videos import WALK_FRAMES_PER_S, WALK_SIZE, walk_through
 from cluster.trial import Trial, trial_service
-from tests.deployments.task_client import FRAMES_PER_S, SIZE, TaskClient, walk_through
+from tests.deployments.task_client import TaskClient
 from tests.fakes.file_server import FileServer, serve_files
 from tests.fakes.receiver import Receiver, webhook_receiver
 
@@ -36,7 +37,8 @@ def media(group_photo_path: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     folder = tmp_path_factory.mktemp("media")
     with serve_files() as server:
         server.files["/group.jpg"] = group_photo_path.read_bytes()
-        server.files["/walk.mp4"] = walk_through(group_photo_path, folder / "walk.mp4", SECONDS)
+        video = walk_through(group_photo_path.read_bytes(), folder / "walk.mp4", SECONDS)
+        server.files["/walk.mp4"] = video.read_bytes()
         server.files["/text.mp4"] = b"I am a video"
         with Image.open(group_photo_path) as photo:
             pictures = [photo.resize((640, 443)).rotate(turn) for turn in (0, 4, 8, 12)]
@@ -100,14 +102,14 @@ def scratch_folders(service: Trial) -> list[Path]:
 def test_a_video_shows_each_sample_once(undisturbed: dict[str, Any], client: TaskClient) -> None:
     """Frames come at the rate that was asked for, and faces keep their track."""
     times = [frame["timestamp"] for frame in undisturbed["frames"]]
-    assert times == [pytest.approx(index / FRAMES_PER_S) for index in range(SECONDS * FRAMES_PER_S)]
+    assert times == [pytest.approx(index / WALK_FRAMES_PER_S) for index in range(SECONDS * WALK_FRAMES_PER_S)]
     faces = [face for frame in undisturbed["frames"] for face in frame["faces"]]
     assert len(faces) > 3 * len(times)
     assert len({face["face_id"] for face in faces}) == len(faces)
     for face in faces:
         x, y, width, height = face["bbox"]
-        assert 0 <= x < x + width <= SIZE[0]
-        assert 0 <= y < y + height <= SIZE[1]
+        assert 0 <= x < x + width <= WALK_SIZE[0]
+        assert 0 <= y < y + height <= WALK_SIZE[1]
         assert min(width, height) >= 39
     tracks = undisturbed["face_tracks"]
     assert {track["track_id"] for track in tracks} == {face["track_id"] for face in faces}

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from cluster.trial import Trial
 
-UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+#: Door two puts a prefix before it.
+UUID = re.compile(r"(req_)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 REPLICA_CALL = "/ray.serve.ASGIService/HandleRequest"
 
 
@@ -155,6 +156,28 @@ def test_a_broken_line_closes_the_connection(service: Trial) -> None:
         with socket.create_connection(("127.0.0.1", service.port), timeout=10) as opened:
             opened.sendall(nonsense)
             assert b"".join(iter(lambda: opened.recv(65536), b"")).startswith(b"HTTP/1.1 400")
+
+
+def test_a_caller_cannot_steer_serve(client: httpx.Client, group_photo_path: Path) -> None:
+    """How long Serve waits and what it speaks is not for headers to say."""
+    steering = {
+        "X-Request-Timeout-Seconds": "0.0001",
+        "serve_multiplexed_model_id": "x",
+        "Upgrade": "websocket",
+    }
+    answer = client.post("/api/v1/detect", files={"image": group_photo_path.read_bytes()}, headers=steering)
+    assert answer.status_code == 200, answer.text
+    upgrade = {"Connection": "Upgrade", "Sec-WebSocket-Key": "a" * 22 + "==", "Sec-WebSocket-Version": "13"}
+    asked = client.get("/api/v1/detect", headers=steering | upgrade)
+    assert asked.status_code == 405
+    assert list(asked.json()) == ["detail"]
+
+
+def test_an_unknown_method_is_told(client: httpx.Client) -> None:
+    """A method that no route has is a 405 in both forms, made where the request comes in."""
+    answer = client.request("FOO", "/api/v1/detect")
+    assert answer.status_code == 405
+    assert answer.json()["detail"] == answer.json()["error"]["message"]
 
 
 def test_only_replicas_talk_beyond_loopback(service: Trial) -> None:

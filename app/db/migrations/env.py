@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from app.db import task_tables  # noqa: F401 - its tables belong to the schema
+from app.db import library_tables, task_tables  # noqa: F401 - their tables belong to the schema
 from app.db.tables import Table
 
 context.configure(

@@ -41,6 +41,9 @@ CROWD = 200
 # One server of each pair for the whole module, not one for each process of the run.
 pytestmark = pytest.mark.xdist_group("admin_live")
 
+#: Examples that need tasks, libraries, or masked pictures that are pictures; both have tests of their own.
+NOT_HERE = ("$TASK_ID", "$DELIVERY_ID", "$JOB_ID/thumbnail", "/libraries")
+
 
 @pytest.fixture(scope="module", params=PAIRS)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
@@ -196,6 +199,8 @@ def test_the_examples_in_the_documentation_run(server: Server, tmp_path: Path) -
     }
     assert len(examples) >= 18
     for _, path, script in sorted(examples):  # what removes comes last
+        if any(name in script for name in NOT_HERE):
+            continue
         done = subprocess.run(
             ["bash", "-euc", script.replace("curl", "curl --fail --silent --show-error")],
             cwd=tmp_path,

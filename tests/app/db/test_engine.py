@@ -13,7 +13,7 @@ from app.db.engine import Database, database_url
 from app.db.migrate import migrate
 from app.db.tables import TallyRow
 from app.records import tallies
-from pipelines.errors import DependencyDown
+from pipelines.errors import DependencyDown, InvalidOption
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,6 +120,18 @@ async def test_a_connection_cut_in_a_transaction_is_named(postgres: Postgres, tm
     postgres.allow_connections(url)
     async with database.read() as looking:
         assert (await tallies.totals(looking))["hits"] == 0
+    await database.close()
+
+
+async def test_a_text_that_cannot_be_kept_is_the_callers_fault(postgres: Postgres, tmp_path: Path) -> None:
+    """PostgreSQL takes no NUL: whoever sends one hears so, whichever way it came."""
+    database = Database(database_url(postgres.new_database(), tmp_path))
+    await migrate(database)
+    with pytest.raises(InvalidOption, match="cannot be kept"):
+        async with database.transaction() as tx:
+            await tx.execute(insert(TallyRow).values(name="a\x00b", amount=1))
+    with pytest.raises(InvalidOption, match="cannot be kept"):
+        await database.write(lambda tx: tallies.add_here(tx, {"a\x00b": 1}))
     await database.close()
 
 

@@ -36,7 +36,7 @@ from tests.app.records.requests import image, mask
 
 async def save(writer, number):
     while True:
-        data = f"picture {number}".encode() * 1000
+        data = f"picture {number}".encode() * (150_000 if number % 4 == 0 else 1000)
         saved = await writer.save(image(data), mask(data[::-1]))
         print(saved.image_id, number, flush=True)
         number += 8
@@ -50,7 +50,10 @@ asyncio.run(main())
 
 
 async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
-    """Each identifier that a client saw before `kill -9` leads to its picture and its result afterwards."""
+    """Each identifier that a client saw before `kill -9` leads to its picture and its result afterwards.
+
+    Small pictures and large ones, which are written in different ways.
+    """
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", SAVE_FOR_EVER, str(tmp_path), stdout=asyncio.subprocess.PIPE
     )
@@ -68,7 +71,7 @@ async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
             image_id, number = line.decode().split()
             detail = await opened.storage.reader.get_image(UUID(image_id))
             assert detail is not None, "an acknowledged image is gone"
-            data = f"picture {number}".encode() * 1000
+            data = f"picture {number}".encode() * (150_000 if int(number) % 4 == 0 else 1000)
             assert await read(opened.storage.objects, detail.image.original_key) == data
             assert detail.image.processed_key is not None
             assert await read(opened.storage.objects, detail.image.processed_key) == data[::-1]

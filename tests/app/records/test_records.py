@@ -12,14 +12,17 @@ from sqlalchemy import select, update
 
 from app.db.ids import new_id, parse_id
 from app.db.tables import CleanupTaskRow, OriginalRow
+from app.persistence import open_persistence
 from app.records.cleanup import Cleanup
 from app.records.deleting import RecordDeleter
 from app.records.writing import RecordWriter
 from pipelines.errors import DependencyDown
-from tests.app.records.requests import detect, image, mask, read
+from tests.app.records.requests import detect, image, mask, read, until
 
 if TYPE_CHECKING:
-    from app.persistence import Persistence, Storage
+    from pathlib import Path
+
+    from app.persistence import Persistence, PersistenceOptions, Storage
     from app.records.values import Actor
 
 
@@ -137,6 +140,24 @@ async def test_identical_originals_are_stored_once_and_for_as_long_as_needed(
     assert not await storage.objects.exists(key)
 
 
+async def test_a_repeated_original_leaves_no_second_copy(storage: Storage, tmp_path: Path) -> None:
+    """Small or large, in one commit or one after the other: on the disk and in the storage there is one."""
+    large = b"large" * 300_000
+    for data in (b"small", large):
+        await asyncio.gather(*(storage.writer.save(image(data), detect()) for _ in range(3)))
+        await storage.writer.save(image(data), detect())
+
+    async def is_moved() -> bool:
+        return not any((tmp_path / "spool").iterdir())
+
+    await until(is_moved)
+    stats = await storage.reader.stats()
+    assert (stats.images, stats.original_bytes) == (8, 5 + len(large))
+    if (tmp_path / "objects").exists():
+        sizes = sorted(path.stat().st_size for path in (tmp_path / "objects").rglob("*") if path.is_file())
+        assert sizes == [5, len(large)]
+
+
 async def test_an_original_that_comes_back_gets_another_name(storage: Storage, admin: Actor) -> None:
     """So a removal that is still under way cannot hit it."""
     first = await storage.writer.save(image(b"same"), detect())
@@ -243,6 +264,38 @@ async def test_retention_removes_what_is_too_old(persistence: Persistence, stora
     page = await storage.reader.list_images(1, 20)
     assert [item.id for item in page.items] == [young.image_id]
     assert (await storage.reader.stats()).processed_bytes == 0
+
+
+async def test_retention_spares_bytes_that_a_younger_image_shares(
+    options: PersistenceOptions, admin: Actor
+) -> None:
+    """By itself, at a start: old rows and masks go; an original stays as long as one image needs it."""
+    long_ago = datetime.now(timezone.utc) - timedelta(days=8)
+    async with open_persistence(options) as opened:
+        assert opened.storage is not None
+        past = RecordWriter(opened.database, opened.storage.objects, now=lambda: long_ago)
+        old = await past.save(image(b"same"), mask(b"masked then"))
+        young = await opened.storage.writer.save(image(b"same"), mask(b"masked now"))
+        before = await opened.storage.reader.get_image(old.image_id)
+    assert before is not None
+    async with open_persistence(replace(options, retention_days=7)) as opened:
+        assert opened.storage is not None
+        await opened.maintenance.run()
+        storage = opened.storage
+        assert await storage.reader.get_image(old.image_id) is None
+        assert await storage.reader.get_job(old.job_id) is None
+        left = await storage.reader.get_image(young.image_id)
+        assert left is not None
+        assert left.image.original_key == before.image.original_key
+        assert await read(storage.objects, left.image.original_key) == b"same"
+        assert left.image.processed_key is not None
+        assert await read(storage.objects, left.image.processed_key) == b"masked now"
+        assert before.image.processed_key is not None
+        assert not await storage.objects.exists(before.image.processed_key)
+        stats = await storage.reader.stats()
+        assert (stats.images, stats.jobs, stats.original_bytes, stats.cleanup_pending) == (1, 1, 4, 0)
+        await storage.deleter.delete_image(young.image_id, admin)
+        assert not await storage.objects.exists(left.image.original_key)
 
 
 class AwayStore:

@@ -1,0 +1,1 @@
+"""Libraries: people who may be recognised, enrolled by pictures and searched by faces."""

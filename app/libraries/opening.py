@@ -1,0 +1,175 @@
+"""Open everything that libraries stand on, for this process, and close it in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from app.errors import NotOffered
+from app.intake.buckets import BucketSender
+from app.intake.data_urls import DataSender
+from app.intake.fetching import Intake
+from app.intake.uploaded import UploadSender
+from app.intake.web import WebSender
+from app.libraries.enrolling import Enrolment
+from app.libraries.galleries import DatabaseGalleries
+from app.libraries.pictures import Pictures
+from app.libraries.recognition import Recognizer
+from app.libraries.store import LibraryStore
+from app.logs import log_bug
+from app.net.open import open_outbound
+from app.services import s3_access
+from app.storage.s3 import s3_client
+from app.tasks.scratch import Scratch
+from app.tasks.signing import TextSigner
+from pipelines.errors import Unavailable
+from pipelines.gallery.shelf import Shelf
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import AsyncIterator, Hashable
+
+    from app.db.engine import Database
+    from app.intake.port import Sender
+    from app.libraries.enrolling import Mentions
+    from app.services import Services
+    from app.tasks.uploads import Uploads
+    from pipelines.similarity import Calibration
+
+#: How long vectors of somebody who was erased may stay in a process that is asked nothing.
+TIDY_EVERY_S = 60.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingModel:
+    """The network that this service knows people by.
+
+    Attributes:
+        space: what its vectors can be compared within.
+        calibration: what their cosines mean.
+    """
+
+    space: str
+    calibration: Calibration
+
+
+@dataclass(frozen=True, slots=True)
+class Libraries:
+    """What the routes of libraries stand on.
+
+    Attributes:
+        store: libraries and people.
+        enrolment: changes of who is known.
+        recognizer: finds people.
+        pictures: what requests name.
+    """
+
+    store: LibraryStore
+    enrolment: Enrolment
+    recognizer: Recognizer
+    pictures: Pictures
+
+
+@asynccontextmanager
+async def open_recognizer(
+    database: Database, model: EmbeddingModel, max_bytes: int, tidy_every_s: float = TIDY_EVERY_S
+) -> AsyncIterator[Recognizer]:
+    """Open the galleries of this process; for processes that only recognise.
+
+    Args:
+        database: where libraries are.
+        model: the network that vectors come from.
+        max_bytes: what galleries may take of memory.
+        tidy_every_s: how often galleries are compared with the database without being asked.
+    """
+    source = DatabaseGalleries(database)
+    shelf = Shelf(source, max_bytes)
+    tidying = asyncio.create_task(_keep_tidy(source, shelf, tidy_every_s))
+    try:
+        yield Recognizer(database, shelf, model.space, model.calibration)
+    finally:
+        tidying.cancel()
+        with suppress(asyncio.CancelledError):
+            await tidying
+        await shelf.close()
+
+
+@asynccontextmanager
+async def open_libraries(
+    services: Services,
+    model: EmbeddingModel,
+    *,
+    uploads: Uploads | None = None,
+    mentions: Mentions | None = None,
+    tidy_every_s: float = TIDY_EVERY_S,
+) -> AsyncIterator[Libraries]:
+    """Open the libraries of this process.
+
+    Args:
+        services: the app's, with a database.
+        model: the network that the engine embeds faces with.
+        uploads: files sent in parts; None where nothing is kept.
+        mentions: where else people may be named.
+        tidy_every_s: how often galleries are compared with the database without being asked.
+
+    Raises:
+        NotOffered: there is no database.
+    """
+    memory, settings = services.memory, services.settings
+    if memory is None:
+        message = "libraries need the database"
+        raise NotOffered(message)
+    async with AsyncExitStack() as stack:
+        outbound = stack.enter_context(open_outbound(settings.fetch_allow, settings.fetch_ca_file))
+        web = WebSender(outbound)
+        shared: dict[str, Sender] = {"http": web, "https": web, "data": DataSender()}
+        if settings.fetch_s3_buckets:
+            client = s3_client(s3_access(settings))
+            stack.callback(client.close)
+            buckets = BucketSender(client, settings.fetch_s3_buckets)
+            stack.push_async_callback(buckets.close)
+            shared["s3"] = buckets
+
+        def intake_of(owner: uuid.UUID) -> Intake:
+            if uploads is None:
+                return Intake(shared)
+            return Intake({**shared, "upload": UploadSender(partial(uploads.open, owner))})
+
+        scratch = Scratch(settings.home / "scratch")
+        await asyncio.to_thread(scratch.open)
+        stack.callback(scratch.close)
+        recognizer = await stack.enter_async_context(
+            open_recognizer(memory.database, model, settings.gallery_max_bytes, tidy_every_s)
+        )
+        yield Libraries(
+            LibraryStore(memory.database, TextSigner(memory.database), model.space),
+            Enrolment(memory.database, model.space, mentions),
+            recognizer,
+            Pictures(intake_of, scratch, services.engine, settings.max_image_bytes),
+        )
+
+
+async def _keep_tidy(source: DatabaseGalleries, shelf: Shelf, every_s: float) -> None:
+    """Have galleries that nobody asks follow the database as well: who was erased leaves memory too."""
+    while True:
+        await asyncio.sleep(every_s)
+        try:
+            here: tuple[Hashable, ...] = shelf.libraries
+            now = await source.revisions(here)
+            for library in here:
+                if library not in now:
+                    shelf.forget(library)
+                else:
+                    await shelf.refresh(library, now[library])
+            await source.forget_departed()
+        except Unavailable as error:
+            log.warning("tidying galleries waits", reason=error.message)
+        except Exception as error:  # noqa: BLE001 - the next time may go better
+            log_bug("tidying galleries stumbled", error)

@@ -1,0 +1,130 @@
+"""Recognition of a running service: real faces, two ingress replicas, networks inline and in a pool."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+
+from cluster.trial import Trial, trial_service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = [pytest.mark.serve, pytest.mark.xdist_group("service")]
+
+ONE = {"min_replicas": 1, "max_replicas": 1}
+TWO = {"min_replicas": 2, "max_replicas": 2}
+PLACEMENTS: dict[str, dict[str, Any]] = {
+    "inline": {
+        "placement": {"decode": "ingress", "detector": "inline", "attributes": "inline"},
+        "ingress": TWO,
+    },
+    "stage and pool": {
+        "placement": {"decode": "stage", "detector": "inline", "attributes": "pool"},
+        "ingress": TWO,
+        "stage": ONE,
+        "attributes": ONE | {"max_batch_size": 4, "batch_wait_timeout_s": 0.01},
+    },
+}
+#: Where the six people of the group photo are, from left to right, with some room around each face.
+PEOPLE = 6
+
+
+@pytest.fixture(scope="module", params=list(PLACEMENTS))
+def client(request: pytest.FixtureRequest, weights_folder: Path) -> Iterator[httpx.Client]:
+    """Speak to a running service of this shape; connections are not kept, so replicas take turns."""
+    shape: dict[str, Any] = PLACEMENTS[request.param]
+    with trial_service(shape, weights=weights_folder) as started, _client(started) as opened:
+        yield opened
+
+
+def _client(trial: Trial) -> httpx.Client:
+    return httpx.Client(
+        base_url=f"{trial.url}/v1",
+        headers={"X-API-Key": trial.key, "Connection": "close"},
+        timeout=120,
+        trust_env=False,
+    )
+
+
+def as_url(pixels: np.ndarray[Any, Any] | bytes) -> str:
+    """Return a picture as a data URL."""
+    data = pixels if isinstance(pixels, bytes) else cv2.imencode(".jpg", pixels)[1].tobytes()
+    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+
+
+def people_of(client: httpx.Client, photo: Path) -> list[np.ndarray[Any, Any]]:
+    """Return a picture of each person of the group photo."""
+    client.post("/library", json={"library_id": "nobody"})
+    found = client.post("/library/nobody/search", json={"image_url": as_url(photo.read_bytes())}).json()
+    pixels = np.asarray(cv2.imdecode(np.frombuffer(photo.read_bytes(), np.uint8), cv2.IMREAD_COLOR))
+    pictures = []
+    for face in found["faces"]:
+        x, y, width, height = face["bbox"]
+        room_x, room_y = width // 4, height // 4
+        pictures.append(
+            pixels[max(y - room_y, 0) : y + height + room_y, max(x - room_x, 0) : x + width + room_x]
+        )
+    return pictures
+
+
+def test_people_are_known_again(client: httpx.Client, group_photo_path: Path, portrait_path: Path) -> None:
+    """Each of six people, enrolled from a photo, is named on a smaller and darker one; a stranger is not."""
+    client.post("/library", json={"library_id": "six", "name": "Six people"})
+    pictures = people_of(client, group_photo_path)
+    assert len(pictures) == PEOPLE
+    for number, picture in enumerate(pictures):
+        body = {"person_id": f"p{number}", "name": f"Person {number}", "image_url": as_url(picture)}
+        answer = client.post("/library/six/face", json=body)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["quality"] > 0.3
+    photo = np.asarray(cv2.imread(str(group_photo_path)))
+    other = cv2.convertScaleAbs(cv2.resize(photo, None, fx=0.8, fy=0.8), alpha=0.8)
+    for _ in range(4):
+        faces = client.post("/library/six/search", json={"image_url": as_url(other)}).json()["faces"]
+        names = [face["matches"][0]["name"] for face in faces]
+        assert sorted(names) == [f"Person {number}" for number in range(PEOPLE)]
+    stranger = client.post("/library/six/search", json={"image_url": as_url(portrait_path.read_bytes())})
+    assert [face["matches"] for face in stranger.json()["faces"]] == [[]]
+    group = {"person_id": "group", "image_url": as_url(photo)}
+    refused = client.post("/library/six/face", json=group)
+    assert (refused.status_code, refused.json()["error"]["reason"]) == (400, "several_faces")
+
+
+def test_every_replica_sees_what_was_answered(client: httpx.Client, portrait_path: Path) -> None:
+    """Somebody is found right after the enrolment and not right after the erasure, many times in turn."""
+    client.post("/library", json={"library_id": "turns"})
+    picture = as_url(portrait_path.read_bytes())
+    for _ in range(5):
+        enrolled = client.post("/library/turns/face", json={"person_id": "eileen", "image_url": picture})
+        assert enrolled.status_code == 200, enrolled.text
+        found = client.post("/library/turns/search", json={"image_url": picture}).json()
+        assert found["faces"][0]["matches"][0]["person_id"] == "eileen"
+        assert found["faces"][0]["matches"][0]["score"] > 0.99
+        assert client.delete("/library/turns/person/eileen").status_code == 200
+        found = client.post("/library/turns/search", json={"image_url": picture}).json()
+        assert found["faces"][0]["matches"] == []
+
+
+def test_compare_real_faces(client: httpx.Client, group_photo_path: Path, portrait_path: Path) -> None:
+    """A portrait and its darker copy are one person, two people are two, and a cat has no face."""
+    portrait = np.asarray(cv2.imread(str(portrait_path)))
+    darker = cv2.convertScaleAbs(portrait, alpha=0.6)
+    one = {"source_image_url": as_url(portrait), "target_image_url": as_url(darker)}
+    answer = client.post("/compare", json=one).json()
+    assert answer["is_same_person"] is True
+    assert answer["score"] > 0.9
+    two = {"source_image_url": as_url(portrait), "target_image_url": as_url(group_photo_path.read_bytes())}
+    answer = client.post("/compare", json=two).json()
+    assert answer["is_same_person"] is False
+    none = {
+        "source_image_url": as_url(portrait),
+        "target_image_url": as_url(np.zeros((300, 300, 3), np.uint8)),
+    }
+    assert client.post("/compare", json=none).status_code == 422

@@ -1,0 +1,60 @@
+"""Libraries in the console: people enrolled by photos, each with its verdict, found by others, and erased."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import expect
+
+from tests.e2e.console.conftest import new_library
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Page
+
+    from tests.e2e.console.conftest import Console
+
+MARKUP = "<img src=x onerror=alert(1)>"
+
+
+def test_people_are_enrolled_found_and_erased(
+    page: Page, console: Console, portrait_path: Path, group_photo_path: Path, cat_path: Path
+) -> None:
+    """Of three dropped photos one is taken and two are refused; the person is found, and gone."""
+    new_library(console, "crew", name=MARKUP)
+    page.goto("/libraries")
+    page.get_by_role("link", name=MARKUP).click()
+    page.locator("[data-files]").set_input_files([portrait_path, group_photo_path, cat_path])
+    verdicts = page.locator(".verdict")
+    expect(verdicts.filter(has_text="enrolled")).to_have_count(1)
+    expect(verdicts.filter(has_text="refused")).to_have_count(2)
+    expect(verdicts.filter(has_text="group.jpg")).to_contain_text("cannot be used as a reference")
+    expect(page.get_by_role("link", name="portrait")).to_be_visible()
+    page.locator("[data-search-file]").set_input_files(portrait_path)
+    expect(page.locator("[data-matches] .face")).to_contain_text("portrait")
+    expect(page.locator("[data-search-overlay] rect.box")).to_have_count(1)
+    page.get_by_role("link", name="portrait").click()
+    expect(page.get_by_text("quality")).to_be_visible()
+    page.get_by_role("button", name="Forget this face").click()
+    expect(page.get_by_text("None: nobody is found")).to_be_visible()
+    page.get_by_role("button", name="Erase").first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Erase").click()
+    expect(page.get_by_text("Nobody yet.")).to_be_visible()
+    page.locator("[data-search-file]").set_input_files(portrait_path)
+    expect(page.locator("[data-matches] .face")).to_contain_text("Nobody in this library.")
+    assert page.locator("img[src=x]").count() == 0
+
+
+def test_a_library_is_made_and_deleted(page: Page) -> None:
+    """In the list at once; after a confirmation gone."""
+    page.goto("/libraries")
+    page.get_by_role("button", name="New library").first.click()
+    making = page.get_by_role("dialog", name="New library")
+    making.get_by_label("Identifier").fill("short-lived")
+    making.get_by_role("button", name="Make it").click()
+    page.get_by_role("link", name="short-lived").click()
+    page.get_by_role("button", name="Delete").first.click()
+    page.get_by_role("button", name="Delete the library").click()
+    expect(page).to_have_url("/libraries")
+    expect(page.get_by_role("link", name="short-lived")).to_have_count(0)
