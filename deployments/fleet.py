@@ -57,7 +57,8 @@ def models_of(args: AppArgs) -> tuple[ModelFacts, ...]:
     """List the networks of a shape, with what their licences allow."""
     manifest = load_manifest()
     detectors = [find_detector(manifest, name)[0] for name in args.detectors]
-    return tuple(_facts(each) for each in [*detectors, *(manifest[name] for name in args.attribute_networks)])
+    names = [*args.attribute_networks, *filter(None, [args.embedding_network])]
+    return tuple(_facts(each) for each in [*detectors, *(manifest[name] for name in names)])
 
 
 def _facts(network: Network) -> ModelFacts:

@@ -55,7 +55,7 @@ def add_console(
         route_class=page_route(pages), include_in_schema=False, dependencies=[Depends(gate_for(access))]
     )
     overview_page(behind, pages, services, fleet)
-    try_pages(behind, pages, services)
+    try_pages(behind, pages, services, desk)
     record_pages(behind, pages, services)
     task_pages(behind, pages, services, tasks)
     library_pages(behind, pages, services, desk)

@@ -28,7 +28,7 @@ def console(service: Trial) -> Iterator[httpx.Client]:
 
 def test_the_pages_come_through_the_edge(console: httpx.Client) -> None:
     """Every page shows; its policy and its files arrive as they were sent."""
-    for path in ("/", "/try", "/images", "/jobs", "/tasks", "/keys", "/system", "/audit"):
+    for path in ("/", "/try", "/images", "/jobs", "/tasks", "/libraries", "/keys", "/system", "/audit"):
         page = console.get(path)
         assert page.status_code == 200, path
         assert "script-src 'self'" in page.headers["content-security-policy"]
@@ -49,6 +49,7 @@ def test_replicas_and_networks_are_those_of_the_service(console: httpx.Client) -
     assert found["ingress"]["running"] == found["ingress"]["wanted"] >= 1
     system = console.get(f"{ADMIN}/system").json()
     networks = {each["name"]: each for each in system["models"]}
+    assert {"yunet", "sface", "facemesh"} <= set(networks)
     assert networks["yunet"]["licence"]
     assert networks["yunet"]["is_commercial"] is True
     assert {each["name"] for each in system["devices"]} == {"Cluster", "Networks run on"}

@@ -1,33 +1,12 @@
 // A library: photos enrolled one after the other, each with its verdict; a photo searched for.
 import { refresh } from "./live.js";
 import { cropInto, drawFaces } from "./overlay.js";
+import { dataUrl, fitting } from "./pictures.js";
 import { ask } from "./session.js";
 
 const page = document.querySelector("[data-library]");
 const base = page.dataset.library;
 const part = (name) => page.querySelector(`[data-${name}]`);
-const SMALLER_PX = 1600;
-const MOST_BYTES = 4_500_000;
-
-function dataUrl(blob) {
-  return new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(reader.result);
-    reader.onerror = () => reject(reader.error);
-    reader.readAsDataURL(blob);
-  });
-}
-
-// What is too large for a request is made smaller here; a face needs no more pixels than that.
-async function fitting(file) {
-  if (file.size <= MOST_BYTES && /^image\/(jpeg|png|webp|bmp)$/.test(file.type)) return file;
-  const picture = await createImageBitmap(file);
-  const scale = Math.min(1, SMALLER_PX / Math.max(picture.width, picture.height));
-  const canvas = new OffscreenCanvas(Math.round(picture.width * scale), Math.round(picture.height * scale));
-  canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
-  return canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 });
-}
-
 function verdictRow(file) {
   const row = document.createElement("li");
   row.className = "verdict";

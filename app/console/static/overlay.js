@@ -50,7 +50,7 @@ export function faceOf(found) {
     y: y1,
     width: x2 - x1,
     height: y2 - y1,
-    tag: `${found.index + 1} · ${Math.round(found.confidence * 100)}%`,
+    tag: found.person?.name ?? found.person?.person_id ?? `${found.index + 1} · ${Math.round(found.confidence * 100)}%`,
     points: mesh.length ? [] : five,
     mesh,
   };
@@ -59,6 +59,9 @@ export function faceOf(found) {
 // What is told of a face, as pairs to read.
 export function tellFace(found) {
   const pairs = [["confidence", found.confidence.toFixed(3)]];
+  if (found.person) {
+    pairs.unshift(["person", `${found.person.name ?? found.person.person_id} (${Math.round(found.person.score * 100)} %)`]);
+  }
   if (found.bbox.x1 !== undefined) {
     pairs.push(["size", `${Math.round(found.bbox.x2 - found.bbox.x1)} × ${Math.round(found.bbox.y2 - found.bbox.y1)}`]);
   }

@@ -1,5 +1,6 @@
 // The page where a picture is tried.
 import { drawFaces, faceCard, faceOf, light } from "./overlay.js";
+import { dataUrl, fitting } from "./pictures.js";
 import { ask } from "./session.js";
 import { bindWipe } from "./wipe.js";
 
@@ -20,7 +21,7 @@ function query() {
   for (const field of controls.elements) {
     const holder = field.closest("[data-only]");
     if (!field.name || (holder && holder.dataset.only !== mode)) continue;
-    if (field.type === "checkbox") continue;
+    if (field.type === "checkbox" || field.name === "library") continue;
     if (field.value !== "" && field.value !== field.getAttribute("value") && field.value !== usual(field)) {
       params.set(field.name, field.value);
     }
@@ -70,7 +71,7 @@ function showAnswer() {
     part("faces").append(nothing);
   }
   const shown = output ? { ...answer, output: { ...output, image_base64: `${output.image_base64.slice(0, 24)}…` } } : answer;
-  document.getElementById("json").textContent = JSON.stringify(shown, null, 2);
+  document.getElementById("json").textContent = JSON.stringify(shown, (key, value) => (key === "person" ? undefined : value), 2);
   document.getElementById("curl").textContent = curl();
   const isMask = Boolean(output);
   const download = part("download");
@@ -87,6 +88,26 @@ function showAnswer() {
   results.hidden = false;
 }
 
+// Who the faces are, of a library: found in the same picture, and put to the faces by where they are.
+async function addPeople(found, signal) {
+  const library = controls.elements.library?.value;
+  if (!library || mode !== "detect" || !found.detections.length) return;
+  const fit = await fitting(picture);
+  const scale = fit === picture ? 1 : (await createImageBitmap(fit)).width / found.image.width;
+  const json = { image_url: await dataUrl(fit) };
+  const path = `/api/v1/admin/libraries/${encodeURIComponent(library)}/search`;
+  const { faces } = await (await ask("POST", path, { json, signal })).json();
+  for (const face of faces) {
+    const x = (face.bbox[0] + face.bbox[2] / 2) / scale;
+    const y = (face.bbox[1] + face.bbox[3] / 2) / scale;
+    const nearest = found.detections.find(
+      ({ bbox, center }) =>
+        Math.hypot(center.x - x, center.y - y) < Math.min(bbox.x2 - bbox.x1, bbox.y2 - bbox.y1) / 2,
+    );
+    if (nearest && face.matches[0]) nearest.person = face.matches[0];
+  }
+}
+
 async function run() {
   if (!picture) return;
   running?.abort();
@@ -97,6 +118,7 @@ async function run() {
     form.set("image", picture, picture.name);
     const response = await ask("POST", `/api/v1/admin/test/${mode}${query()}`, { form, signal: mine.signal });
     answer = await response.json();
+    await addPeople(answer, mine.signal);
     await original.decode().catch(() => {});
     if (mine.signal.aborted) return;
     problem.hidden = true;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
@@ -44,6 +45,23 @@ def test_people_are_enrolled_found_and_erased(
     page.locator("[data-search-file]").set_input_files(portrait_path)
     expect(page.locator("[data-matches] .face")).to_contain_text("Nobody in this library.")
     assert page.locator("img[src=x]").count() == 0
+
+
+def test_people_are_named_where_a_picture_is_tried(page: Page, console: Console, portrait_path: Path) -> None:
+    """With a library chosen, the box and the words of a known face bear the name."""
+    new_library(console, "cosmonauts")
+    reference = f"data:image/png;base64,{base64.b64encode(portrait_path.read_bytes()).decode()}"
+    with console.client() as client:
+        enrolled = {"person_id": "p_1", "name": "Eileen", "image_url": reference}
+        assert client.post("/v1/library/cosmonauts/face", json=enrolled).status_code == 200
+    page.goto("/try")
+    page.get_by_role("button", name="Use the sample").click()
+    page.get_by_label("Who is it?").select_option("cosmonauts")
+    expect(page.locator(".face")).to_contain_text("Eileen")
+    expect(page.locator("[data-overlay] text")).to_have_text("Eileen")
+    page.get_by_role("tab", name="curl").click()
+    expect(page.locator("#curl")).not_to_contain_text("library")
+    expect(page.locator("#json")).not_to_contain_text("Eileen")
 
 
 def test_a_library_is_made_and_deleted(page: Page) -> None:
