@@ -107,11 +107,11 @@ class _Telling:
         self._count = len(boxes)
         if self._asked.report is not Report.FRAMES:
             return []
-        regions = [
-            {"track_id": None, "bbox": list(whole_box((x1, y1, x2, y2), self._size))}
+        faces = [
+            {"bbox": list(whole_box((x1, y1, x2, y2), self._size))}
             for x1, y1, x2, y2 in grow(boxes, self._asked.padding).tolist()
         ]
-        return [{"timestamp": 0.0, "regions": regions}]
+        return [{"timestamp": 0.0, "faces": faces}]
 
     def finish(self) -> Merged:
         """Return the summary; a picture has no tracks."""

@@ -375,11 +375,11 @@ class _Told:
     asked: MaskTaskOptions
 
     def frame(self, index: int) -> dict[str, Any]:
-        regions = [
-            {"track_id": f"t_{region.track}", "bbox": list(whole_box(region.box, self.size))}
+        faces = [
+            {"bbox": list(whole_box(region.box, self.size)), "track_id": f"t_{region.track}"}
             for region in self.coverage.regions.get(index, ())
         ]
-        return {"timestamp": round(self.times[index], 6), "regions": regions}
+        return {"timestamp": round(self.times[index], 6), "faces": faces}
 
     def tracks(self) -> list[dict[str, Any]]:
         return [

@@ -8,8 +8,9 @@ import httpx
 import psutil
 import pytest
 
+from cluster.bench.videos import WALK_FRAMES_PER_S, walk_through
 from cluster.trial import Trial, trial_service
-from tests.deployments.task_client import FRAMES_PER_S, TaskClient, walk_through
+from tests.deployments.task_client import TaskClient
 from tests.deployments.test_tasks import SMALL_CHUNKS, workers
 from tests.fakes.file_server import FileServer, serve_files
 from tests.pipelines.redact.redacting import pictures, times
@@ -28,8 +29,9 @@ def media(group_photo_path: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     """Serve a walk through a photo of six as a video."""
     folder = tmp_path_factory.mktemp("media")
     with serve_files() as server:
-        server.files["/walk.mp4"] = walk_through(group_photo_path, folder / "walk.mp4", SECONDS)
-        server.files["/group.jpg"] = group_photo_path.read_bytes()
+        photo = group_photo_path.read_bytes()
+        server.files["/walk.mp4"] = walk_through(photo, folder / "walk.mp4", SECONDS).read_bytes()
+        server.files["/group.jpg"] = photo
         yield server
 
 
@@ -71,15 +73,15 @@ def test_six_people_are_masked(service: Trial, media: FileServer, tmp_path: Path
     task = masked(service, client, {"type": "video", "media_url": url, "method": "solid"}, killing=True)
     result = task["result"]
     assert isinstance(result, dict)
-    assert result["summary"]["frames"] == SECONDS * FRAMES_PER_S
-    assert result["summary"]["masked_frames"] == SECONDS * FRAMES_PER_S
+    assert result["summary"]["frames"] == SECONDS * WALK_FRAMES_PER_S
+    assert result["summary"]["masked_frames"] == SECONDS * WALK_FRAMES_PER_S
     answer = httpx.get(result["output"]["url"], trust_env=False)
     assert answer.headers["content-type"] == "video/mp4"
     film, source = tmp_path / "masked.mp4", tmp_path / "walk.mp4"
     film.write_bytes(answer.content)
     source.write_bytes(media.files["/walk.mp4"])
     assert times(film) == times(source)
-    assert len(pictures(film)) == SECONDS * FRAMES_PER_S
+    assert len(pictures(film)) == SECONDS * WALK_FRAMES_PER_S
     media.files["/masked.mp4"] = answer.content
     again = client.wait(
         client.create(

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import socket
 import sys
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -23,12 +24,15 @@ from pipelines.attributes import Attribute
 from tests.app.tasks.disc_masking import DiscMasker
 from tests.fakes.engine import FakeEngine
 
+if TYPE_CHECKING:
+    from app.tasks.ports import MaskPipeline
+
 
 async def serve(descriptor: int) -> None:
     """Serve until told to stop."""
     engine = FakeEngine(remembers=False)
     pipelines = {TaskType.IMAGE: ImagePipeline(engine)}
-    maskers = {
+    maskers: dict[TaskType, MaskPipeline] = {
         TaskType.IMAGE: MaskImagePipeline(engine),
         TaskType.VIDEO: MaskVideoPipeline(DiscMasker(), 0.001),
         TaskType.GIF: MaskAnimationPipeline(DiscMasker()),

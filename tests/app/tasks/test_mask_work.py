@@ -169,7 +169,7 @@ async def test_however_a_film_is_cut(masking: Masking, video: Path) -> None:
         assert result["face_tracks"] == first["face_tracks"]
         assert result["output"]["content_type"] == "video/mp4"
         assert await masking.keys(result["task_id"]) != []
-    shown = {frame["timestamp"]: frame["regions"] for frame in first["frames"]}
+    shown = {frame["timestamp"]: frame["faces"] for frame in first["frames"]}
     assert len(shown) == 150
     assert sum(bool(regions) for regions in shown.values()) == first["summary"]["masked_frames"] > 100
 
@@ -279,10 +279,10 @@ async def test_a_picture(masking: Masking) -> None:
     found = await masking.result(MaskImagePipeline(FakeEngine(remembers=False)), options, data)
     assert found["output"]["content_type"] == "image/webp"
     (frame,) = found["frames"]
-    assert found["summary"]["total_faces"] == len(frame["regions"]) > 0
+    assert found["summary"]["total_faces"] == len(frame["faces"]) > 0
     masked = cv2.imread(str(found["file"]))
     assert masked is not None
-    for region in frame["regions"]:
+    for region in frame["faces"]:
         x, y, width, height = region["bbox"]
         assert masked[y + height // 2, x + width // 2].max() < 20
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import pytest
 from pipelines.errors import InvalidMedia, InvalidOption, UnsupportedMedia
 from pipelines.redact.output import Codec, Container, OutputOptions
 from pipelines.redact.plan import Span
+from pipelines.redact.source import look_at
 from pipelines.video.probe import probe_video
 from tests.pipelines.redact.redacting import Film, film, packets, pictures, redact, times
 
@@ -217,6 +219,43 @@ def test_noise_in_the_middle_is_survived(tmp_path: Path) -> None:
     assert set(times(masked)) <= set(times(source))
     assert len(times(masked)) > 30
     assert all(grey(frame)[6:14, 6:14].max() < 60 for frame in pictures(masked))
+
+
+@pytest.mark.parametrize("face", [FACE, None])
+def test_subtitles_are_copied(tmp_path: Path, face: Any) -> None:  # noqa: ANN401
+    """Every subtitle comes through as it was, at its time."""
+    plain = film(tmp_path / "plain.mkv", Film(suffix=".mkv"))
+    (tmp_path / "words.srt").write_text(
+        "1\n00:00:00,500 --> 00:00:01,000\nHello\n\n2\n00:00:01,200 --> 00:00:01,500\nyou\n"
+    )
+    source = tmp_path / "film.mkv"
+    with (
+        av.open(str(plain)) as one,
+        av.open(str(tmp_path / "words.srt")) as two,
+        av.open(str(source), "w") as writing,
+    ):
+        runs = [(one, stream) for stream in one.streams] + [(two, two.streams[0])]
+        copies = [writing.add_stream_from_template(stream, opaque=True) for _, stream in runs]
+        for (container, stream), copy in zip(runs, copies, strict=True):
+            for packet in container.demux(stream):
+                if packet.size:
+                    packet.stream = copy
+                    writing.mux(packet)
+            container.seek(0)
+    words = packets(source, "subtitle")
+    assert [data for _, data in words[0]] == [b"Hello", b"you"]
+    masked = redact(source, tmp_path / "masked.mkv", lambda _: face)
+    assert packets(masked, "subtitle") == words
+    assert packets(masked, "audio") == packets(source, "audio")
+
+
+def test_frames_without_times_are_refused(tmp_path: Path) -> None:
+    """A video whose frames' times are not all known is not masked by guesswork."""
+    source = film(tmp_path / "film.mp4", Film())
+    probe = probe_video(source)
+    untimed = replace(probe, table=replace(probe.table, is_complete=False))
+    with pytest.raises(InvalidMedia, match="has a time"):
+        look_at(source, untimed)
 
 
 def test_sound_and_picture_stay_together_for_an_hour(tmp_path: Path) -> None:
