@@ -241,7 +241,8 @@ def test_subtitles_are_copied(tmp_path: Path, face: Any) -> None:  # noqa: ANN40
                 if packet.size:
                     packet.stream = copy
                     writing.mux(packet)
-            container.seek(0)
+            if container is one:
+                container.seek(0)
     words = packets(source, "subtitle")
     assert [data for _, data in words[0]] == [b"Hello", b"you"]
     masked = redact(source, tmp_path / "masked.mkv", lambda _: face)
