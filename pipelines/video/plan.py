@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 #: Work that a chunk should hold: long against what opening and searching cost, short against a retry.
 CHUNK_WORK_S = 8.0
-#: Shorter videos are cut finer, so that several workers end at about the same time.
-SHARES, LEAST_WORK_S = 12, 1.0
+#: Towards the end, and so in all of a short video, chunks become smaller, down to the least: each holds one
+#: of so many shares of what is left, so that several workers end at about the same time.
+SHARES, LEAST_WORK_S = 8, 1.5
 #: What one thread needs for a million pixels of a frame it decodes, and for one it leaves out, in seconds.
 _DECODE_S = 0.003
 _SKIPPED = 0.6
@@ -149,15 +150,17 @@ def _chunks(
     sample_s: float,
 ) -> list[Chunk]:
     works = [_work_s(info, packets, len(group.wanted), sample_s) for group, packets in groups]
-    chunk_work_s = min(chunk_work_s, max(LEAST_WORK_S, sum(works) / SHARES))
+    left_s = sum(works)
+    least_s = min(chunk_work_s, LEAST_WORK_S)
     if not info.has_index:
-        chunk_work_s = max(chunk_work_s, sum(works) / _MAX_CHUNKS_WITHOUT_INDEX)
+        least_s = max(chunk_work_s, left_s / _MAX_CHUNKS_WITHOUT_INDEX)
     chunks: list[Chunk] = []
     members: list[Group] = []
     work_s = 0.0
     for (group, _), work in zip(groups, works, strict=True):
-        if members and work_s + work > chunk_work_s:
+        if members and work_s + work > max(least_s, min(chunk_work_s, left_s / SHARES)):
             chunks.append(Chunk(len(chunks), tuple(members), sampling, work_s))
+            left_s -= work_s
             members, work_s = [], 0.0
         members.append(group)
         work_s += work

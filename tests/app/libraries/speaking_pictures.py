@@ -83,7 +83,7 @@ class SpeakingEngine:
         found = Faces(
             np.array(boxes, np.float32).reshape(-1, 4),
             np.array([face.get("score", 0.95) for face in faces], np.float32),
-            np.zeros((len(faces), 5, 2), np.float32),
+            np.array([_points(bool(face.get("turned"))) for face in faces], np.float32).reshape(-1, 5, 2),
         )
         profile = Profile(1, 1, 1, 1, 1, 1, 6, len(faces), len(faces), 1.0, (640, 640))
         return Detection(
@@ -107,12 +107,15 @@ class SpeakingEngine:
         return self.is_ready
 
 
+def _points(is_turned: bool) -> list[list[float]]:  # noqa: FBT001 - a face's own word
+    """Return five points of a head that looks at the camera, or away."""
+    width = 10.0 if is_turned else 40.0
+    return [[50 - width / 2, 40], [50 + width / 2, 40], [50, 60], [50 - width / 3, 80], [50 + width / 3, 80]]
+
+
 def _embedded(faces: list[dict[str, Any]]) -> EmbeddedFaces:
     vectors = [vector_of(face["who"], face["number"]) for face in faces]
-    factors = [
-        [face.get("sharpness", 0.8), 0.9, 0.9, face.get("frontality", 0.8), face.get("score", 0.95)]
-        for face in faces
-    ]
+    factors = [[face.get("sharpness", 0.8), 0.9, 0.9, 0.8, face.get("score", 0.95)] for face in faces]
     return EmbeddedFaces(
         np.array(vectors, np.float32).reshape(-1, DIMENSIONS),
         np.array(factors, np.float64).reshape(-1, 5),

@@ -226,7 +226,7 @@ BAD_REFERENCES: list[tuple[list[dict[str, Any]], int, str, str | None]] = [
     ([shot("a", side=30)], 400, "invalid_media", "too_small"),
     ([shot("a", sharpness=0.1)], 400, "invalid_media", "too_blurred"),
     ([shot("a", brightness=0.05)], 400, "invalid_media", "too_dark"),
-    ([shot("a", frontality=0.01)], 400, "invalid_media", "extreme_pose"),
+    ([shot("a", turned=True)], 400, "invalid_media", "extreme_pose"),
     ([shot("a", score=0.55)], 400, "invalid_media", "low_confidence"),
 ]
 

@@ -64,9 +64,9 @@ def test_equals_brute_force(kind: type[ExactIndex | CodedIndex], steps: list[tup
                 truth.pop(number, None)
     assert len(index) == len(truth)
     query = pool[-1:]
-    products, numbers = index.search(query, 5)
+    products, found_numbers = index.search(query, 5)
     expected = sorted(truth, key=lambda number: -float(truth[number] @ query[0]))[:5]
-    assert [number for number in numbers[0].tolist() if number != NOBODY] == expected
+    assert [number for number in found_numbers[0].tolist() if number != NOBODY] == expected
     close = [float(truth[number] @ query[0]) for number in expected]
     np.testing.assert_allclose(products[0][: len(expected)], close, atol=2e-3)
     found, rows = index.everything()
