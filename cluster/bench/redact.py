@@ -143,6 +143,12 @@ def _network(name: str) -> DetectorNetwork:
     return load_detector(network, store.path(network), RuntimeOptions(device="cpu", threads=1))
 
 
+def _warm(name: str) -> None:
+    """Open the network, so that no film waits for it, as in a service that runs."""
+    _network(name)
+    time.sleep(0.5)  # the other processes take their share of the calls
+
+
 def _find(path: Path, info: VideoInfo, chunk: Chunk, detector: str, threshold: float) -> bytes:
     cv2.setNumThreads(1)
     lane = HereLane()
@@ -239,7 +245,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> list[Figures]:
     found = []
     ways = {MaskMethod.SOLID: "facefleet, black", MaskMethod.GAUSSIAN: "facefleet, default blur"}
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(_network, [arguments.detector] * 2 * (os.cpu_count() or 1)))  # every process is warm
+        list(pool.map(_warm, [arguments.detector] * 2 * (os.cpu_count() or 1)))
         for method, name in ways.items():
             target = folder / f"{method.value}.mp4"
             began = time.perf_counter()
