@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+import cv2
 import ray
 from ray.exceptions import (
     NodeDiedError,
@@ -29,6 +30,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from app.logs import configure_logging
 from app.settings import load_settings
 from app.tasks.faces import shown_attributes
+from app.tasks.mask_work import FindJob, WriteAnimationJob, WriteChunkJob
 from app.tasks.ports import WorkerDied
 from app.tasks.turns import Turns
 from deployments.crop_handles import PoolCropNetworks
@@ -36,12 +38,14 @@ from deployments.handles import RESTARTING, open_pools
 from deployments.networks import open_network, open_reader
 from pipelines.errors import DependencyDown, FacefleetError
 from pipelines.lane import HereLane, InlineDetector, ThreadLane
+from pipelines.redact.find import find_faces
 from pipelines.video.analyze_chunk import ChunkAnalyzer
 from pipelines.video.records import write_record
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from app.tasks.mask_work import MaskJob
     from app.tasks.video_work import ChunkJob
     from deployments.args import AppArgs
     from pipelines.ports import Detector, Lane
@@ -75,15 +79,15 @@ class RayChunks:
         self._counted_at = -COUNTED_FOR_S
         self._turns = Turns(self._room)
 
-    async def run(self, job: ChunkJob) -> bytes:
-        """Return the chunk's record.
+    async def run(self, job: ChunkJob | MaskJob) -> bytes:
+        """Return the chunk's record, or what came of a mask task's chunk.
 
         Raises:
             CallerError: the media cannot be used.
             Unavailable: it may be tried again later.
             WorkerDied: the worker is gone, or came to no end.
         """
-        async with self._turns.turn(job.owner, job.frames.path):
+        async with self._turns.turn(job.owner, job.path):
             reference = self._submit(job)
             try:
                 return cast("bytes", await asyncio.wait_for(reference, _patience_s(job)))
@@ -103,7 +107,7 @@ class RayChunks:
                 # Nothing is left of a task that has ended; one that was given up must not go on.
                 ray.cancel(reference, force=True)
 
-    def _submit(self, job: ChunkJob) -> Any:  # noqa: ANN401 - Ray's references have no type here
+    def _submit(self, job: ChunkJob | MaskJob) -> Any:  # noqa: ANN401 - Ray's references have no type here
         strategy = None
         if self._node is not None:
             strategy = NodeAffinitySchedulingStrategy(self._node, soft=False)
@@ -127,20 +131,21 @@ class RayChunks:
         return self._width
 
 
-def _patience_s(job: ChunkJob) -> float:
-    media = job.frames.media
-    work_s = media[1].work_s if isinstance(media, tuple) else 0.0
-    return max(LONGEST_S, SLOWEST_FACTOR * work_s)
+def _patience_s(job: ChunkJob | MaskJob) -> float:
+    return max(LONGEST_S, SLOWEST_FACTOR * job.work_s)
 
 
 @ray.remote(max_retries=0)
-def analyse_chunk(networks: ChunkNetworks, job: ChunkJob) -> bytes:
-    """Return a chunk's record; runs in a worker process."""
+def analyse_chunk(networks: ChunkNetworks, job: ChunkJob | MaskJob) -> bytes:
+    """Return a chunk's record, or what came of a mask task's chunk; runs in a worker process."""
     configure_logging()
+    if isinstance(job, (WriteChunkJob, WriteAnimationJob)):
+        cv2.setNumThreads(1)
+        return job.run()
     return _in_this_process(_analysed(networks, job))
 
 
-async def _analysed(networks: ChunkNetworks, job: ChunkJob) -> bytes:
+async def _analysed(networks: ChunkNetworks, job: ChunkJob | FindJob) -> bytes:
     options = job.options
     lane, detector = await _detector(networks)
     reader = await _reader(networks, lane) if options.attributes else None
@@ -154,6 +159,8 @@ async def _analysed(networks: ChunkNetworks, job: ChunkJob) -> bytes:
         square=args.square,
         at_once=FRAMES_AT_ONCE if networks.detector is not None else 1,
     )
+    if isinstance(job, FindJob):
+        return await find_faces(analyzer, job.frames, options)
     return write_record([record async for record in analyzer.records(job.frames, options)])
 
 
