@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import functools
 import json
+import multiprocessing
 import os
 import subprocess
 import tempfile
@@ -244,7 +245,8 @@ def measure(folder: Path, arguments: argparse.Namespace) -> list[Figures]:
     face_frames = sum(each is not None for each in known)
     found = []
     ways = {MaskMethod.SOLID: "facefleet, black", MaskMethod.GAUSSIAN: "facefleet, default blur"}
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    # Forked processes would inherit the locks of this one's threads.
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
         list(pool.map(_warm, [arguments.detector] * 2 * (os.cpu_count() or 1)))
         for method, name in ways.items():
             target = folder / f"{method.value}.mp4"
