@@ -5,26 +5,25 @@ key -> the plan's limit -> fields -> queue -> answer; a runner does the rest
 
 from __future__ import annotations
 
-import hashlib
-import json
 from datetime import datetime  # noqa: TC003 - FastAPI reads the annotation
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic_core import to_json
 from starlette.responses import Response
 
+from app.admin.origins import own_url
 from app.auth import caller_of, key_check
 from app.client_address import client_address
+from app.door_two_creating import creation_routes
 from app.door_two_docs import REFUSALS
 from app.errors import NotFound
 from app.limiting import count_for
 from app.middleware import request_id_of
 from app.tasks.answers import task_answer, with_result
-from app.tasks.requests import DetectionTaskRequest, new_task
 from app.tasks.retention import forget_media
-from app.tasks.store import SameRequest, TaskFilter
-from app.tasks.values import ANYONE, Status, TaskType, owner_of, read_task_id, task_text
+from app.tasks.store import TaskFilter
+from app.tasks.values import Status, TaskType, owner_of, read_task_id, task_text
 from pipelines.errors import InvalidOption
 
 if TYPE_CHECKING:
@@ -35,10 +34,6 @@ if TYPE_CHECKING:
     from app.tasks.opening import Tasks
 
 JSON = "application/json"
-_IDEMPOTENCY_KEY = Header(
-    alias="Idempotency-Key", max_length=255, description="The same key and body is the same task."
-)
-IdempotencyKey = Annotated[str | None, _IDEMPOTENCY_KEY]
 TaskId = Annotated[str, Path(max_length=64, examples=["task_0195e3ab6f4a7c2d8a1b2c3d4e5f6071"])]
 Limit = Annotated[int, Query(ge=1, le=100, description="Page size.")]
 Cursor = Annotated[str | None, Query(max_length=512, description="From the page before.")]
@@ -53,32 +48,7 @@ def door_two(services: Services, tasks: Tasks) -> APIRouter:
         tags=["tasks"],
     )
 
-    @router.post("/create-detection-task")
-    async def create_detection_task(
-        request: Request, body: DetectionTaskRequest, idempotency_key: IdempotencyKey = None
-    ) -> Response:
-        r"""Queue the analysis of a picture, an animation or a video.
-
-        For instance:
-
-            curl -H "X-API-Key: $KEY" -H "Content-Type: application/json" "$URL/v1/create-detection-task" \
-              -d '{"type": "image", "media_url": "https://example.com/photo.jpg"}'
-        """
-        caller = caller_of(request)
-        owner = owner_of(caller.id)
-        new = new_task(body, tasks.attributes, tasks.allow, can_sign=owner != ANYONE)
-        if new.options.type not in tasks.types:
-            message = f"type: this service does not analyse {new.options.type.value} media yet."
-            raise InvalidOption(message)
-        tasks.intake.check(new.media_url)
-        same = None
-        if idempotency_key is not None:
-            same = SameRequest(idempotency_key, _body_hash(await request.json()))
-        answer = await tasks.store.create(
-            owner, tasks.plans.of(caller.plan), new, request_id_of(request.scope), same
-        )
-        tasks.wake()
-        return _json(answer)
+    router.include_router(creation_routes(tasks))
 
     @router.get("/tasks")
     async def list_tasks(
@@ -118,7 +88,8 @@ def door_two(services: Services, tasks: Tasks) -> APIRouter:
         """
         task = await tasks.store.get(owner_of(caller_of(request).id), _known(task_id))
         head = {"request_id": request_id_of(request.scope), **task_answer(task)}
-        return Response(with_result(head, await tasks.store.result(task)), media_type=JSON)
+        origin = own_url(request, services.settings.public_url)
+        return Response(with_result(head, await tasks.store.result(task, origin)), media_type=JSON)
 
     @router.get("/task/{task_id}/result")
     async def get_result_page(request: Request, task_id: TaskId, cursor: Cursor = None) -> Response:
@@ -192,11 +163,6 @@ def _known(task_id: str) -> uuid.UUID:
         message = "There is no such task."
         raise NotFound(message)
     return found
-
-
-def _body_hash(body: Any) -> bytes:  # noqa: ANN401 - whatever JSON it is
-    """Tell bodies apart by what they say: neither spaces nor the order of fields matter."""
-    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).digest()
 
 
 def _json(answer: dict[str, Any]) -> Response:

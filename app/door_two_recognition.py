@@ -12,7 +12,7 @@ from fastapi import Request  # noqa: TC002 - FastAPI reads the annotations
 from starlette.responses import Response  # noqa: TC002 - as above
 
 from app.auth import caller_of
-from app.door_two import IdempotencyKey  # noqa: TC001 - as above
+from app.door_two_creating import IdempotencyKey  # noqa: TC001 - as above
 from app.door_two_libraries import LibraryId, answered, library_router, owner_in
 from app.idempotency import known_request
 from app.libraries.answers import face_box, match_answer, person_answer

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+import cv2
 import ray
 import structlog
 from ray.exceptions import (
@@ -31,6 +32,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from app.logs import configure_logging
 from app.settings import load_settings
 from app.tasks.faces import shown_attributes
+from app.tasks.mask_work import FindJob, WriteAnimationJob, WriteChunkJob
 from app.tasks.ports import WorkerDied
 from app.tasks.turns import Turns
 from deployments.crop_handles import PoolCropNetworks
@@ -38,12 +40,14 @@ from deployments.handles import RESTARTING, open_pools
 from deployments.networks import open_network, open_reader
 from pipelines.errors import DependencyDown, FacefleetError
 from pipelines.lane import HereLane, InlineDetector, ThreadLane, give_back_memory
+from pipelines.redact.find import find_faces
 from pipelines.video.analyze_chunk import ChunkAnalyzer
 from pipelines.video.records import write_record
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from app.tasks.mask_work import MaskJob
     from app.tasks.video_work import ChunkJob
     from deployments.args import AppArgs
     from pipelines.ports import Detector, Lane
@@ -83,15 +87,15 @@ class RayChunks:
         self._resting: list[Any] = []
         self._last_rest = 0.0
 
-    async def run(self, job: ChunkJob) -> bytes:
-        """Return the chunk's record.
+    async def run(self, job: ChunkJob | MaskJob) -> bytes:
+        """Return the chunk's record, or what came of a mask task's chunk.
 
         Raises:
             CallerError: the media cannot be used.
             Unavailable: it may be tried again later.
             WorkerDied: the worker is gone, or came to no end.
         """
-        async with self._turns.turn(job.owner, job.frames.path):
+        async with self._turns.turn(job.owner, job.path):
             worker = self._resting.pop() if self._resting else self._new_worker()
             try:
                 record = await asyncio.wait_for(worker.analyse.remote(job), _patience_s(job))
@@ -155,28 +159,30 @@ class RayChunks:
         return self._width
 
 
-def _patience_s(job: ChunkJob) -> float:
-    media = job.frames.media
-    work_s = media[1].work_s if isinstance(media, tuple) else 0.0
-    return max(LONGEST_S, SLOWEST_FACTOR * work_s)
+def _patience_s(job: ChunkJob | MaskJob) -> float:
+    return max(LONGEST_S, SLOWEST_FACTOR * job.work_s)
 
 
 class ChunkWorker:
-    """Analyses one chunk after the other in a process of its own."""
+    """Works on one chunk after the other in a process of its own."""
 
     def __init__(self, networks: ChunkNetworks) -> None:
         configure_logging()
         self._networks = networks
 
-    def analyse(self, job: ChunkJob) -> bytes:
-        """Return a chunk's record."""
+    def analyse(self, job: ChunkJob | MaskJob) -> bytes:
+        """Return a chunk's record, or what came of a mask task's chunk."""
         begun = time.perf_counter()
-        record = _in_this_process(_analysed(self._networks, job))
-        log.info("chunk analysed", ms=round((time.perf_counter() - begun) * 1e3), bytes=len(record))
-        return record
+        if isinstance(job, (WriteChunkJob, WriteAnimationJob)):
+            cv2.setNumThreads(1)
+            outcome = job.run()
+        else:
+            outcome = _in_this_process(_analysed(self._networks, job))
+        log.info("chunk done", ms=round((time.perf_counter() - begun) * 1e3), bytes=len(outcome))
+        return outcome
 
 
-async def _analysed(networks: ChunkNetworks, job: ChunkJob) -> bytes:
+async def _analysed(networks: ChunkNetworks, job: ChunkJob | FindJob) -> bytes:
     options = job.options
     lane, detector = await _detector(networks)
     reader = await _reader(networks, lane) if options.attributes else None
@@ -190,6 +196,8 @@ async def _analysed(networks: ChunkNetworks, job: ChunkJob) -> bytes:
         square=args.square,
         at_once=FRAMES_AT_ONCE if networks.detector is not None else 1,
     )
+    if isinstance(job, FindJob):
+        return await find_faces(analyzer, job.frames, options)
     return write_record([record async for record in analyzer.records(job.frames, options)])
 
 

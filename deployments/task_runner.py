@@ -9,6 +9,8 @@ from app.logs import configure_logging
 from app.services import open_services
 from app.settings import load_settings
 from app.tasks.image_work import ImagePipeline
+from app.tasks.mask_image import MaskImagePipeline
+from app.tasks.mask_work import MaskAnimationPipeline, MaskVideoPipeline
 from app.tasks.opening import open_tasks
 from app.tasks.values import TaskType
 from app.tasks.video_work import AnimationPipeline, VideoPipeline
@@ -19,7 +21,7 @@ from deployments.networks import offered_attributes
 from pipelines.lane import give_back_memory
 
 if TYPE_CHECKING:
-    from app.tasks.ports import MediaPipeline
+    from app.tasks.ports import MaskPipeline, MediaPipeline
     from deployments.args import AppArgs
 
 
@@ -55,9 +57,14 @@ class TaskRunner:
             TaskType.VIDEO: VideoPipeline(chunks, args.chunks.work_s),
             TaskType.GIF: AnimationPipeline(chunks),
         }
+        maskers: dict[TaskType, MaskPipeline] = {
+            TaskType.IMAGE: MaskImagePipeline(engine),
+            TaskType.VIDEO: MaskVideoPipeline(chunks, args.chunks.work_s),
+            TaskType.GIF: MaskAnimationPipeline(chunks),
+        }
         services = await self._closing.enter_async_context(open_services(settings, engine))
         self._tasks = await self._closing.enter_async_context(
-            open_tasks(services, pipelines, attributes=offered_attributes(args, settings))
+            open_tasks(services, pipelines, maskers=maskers, attributes=offered_attributes(args, settings))
         )
         give_back_memory()
 

@@ -7,7 +7,7 @@ never weaker, and the blocks are never more, than what keeps a face of that size
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -17,6 +17,9 @@ from pipelines.results import MaskMethod
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    #: Samples of a picture or of one of its planes, [H, W] or [H, W, C], uint8 or uint16.
+    Samples = NDArray[Any]
 
     from pipelines.results import MaskOptions
 
@@ -43,32 +46,37 @@ def mask_faces(pixels: NDArray[np.uint8], boxes: NDArray[np.float32], options: M
     """Hide what is in the boxes, grown by the padding, and return how many regions were hidden."""
     height, width = pixels.shape[:2]
     regions = pixel_regions(grow(boxes, options.padding), width, height)
-    hide = {
-        MaskMethod.GAUSSIAN: _gaussian,
-        MaskMethod.PIXELATE: _pixelate,
-        MaskMethod.SOLID: _solid,
-        MaskMethod.ELLIPTICAL: _elliptical,
-    }[options.method]
     for x1, y1, x2, y2 in regions:
-        hide(pixels[y1:y2, x1:x2], options.strength)
+        hide(pixels[y1:y2, x1:x2], options.method, options.strength)
     return len(regions)
 
 
-def _solid(region: NDArray[np.uint8], _strength: int) -> None:
-    region[:] = 0
+def hide(region: Samples, method: MaskMethod, strength: int, black: int = 0) -> None:
+    """Hide a region in place: of any size but zero, with one or several samples a pixel, of 8 or 16 bits.
+
+    Args:
+        region: the part of a picture, or of one of its planes.
+        method: how.
+        strength: in pixels of the region, see above.
+        black: what a solid region is filled with.
+    """
+    if method is MaskMethod.SOLID:
+        region[:] = black
+    else:
+        _METHODS[method](region, strength)
 
 
-def _gaussian(region: NDArray[np.uint8], strength: int) -> None:
+def _gaussian(region: Samples, strength: int) -> None:
     _spread(_blurred(region, strength), region, cv2.INTER_LINEAR)
 
 
-def _pixelate(region: NDArray[np.uint8], strength: int) -> None:
+def _pixelate(region: Samples, strength: int) -> None:
     height, width = region.shape[:2]
     block = max(strength, max(width, height) / _MAX_BLOCKS)
     _spread(_means(region, 1 / block), region, cv2.INTER_NEAREST)
 
 
-def _elliptical(region: NDArray[np.uint8], strength: int) -> None:
+def _elliptical(region: Samples, strength: int) -> None:
     height, width = region.shape[:2]
     blurred = np.empty_like(region)
     _spread(_blurred(region, strength), blurred, cv2.INTER_LINEAR)
@@ -78,11 +86,11 @@ def _elliptical(region: NDArray[np.uint8], strength: int) -> None:
         band = slice(top, top + _BAND_ROWS)
         radius = cv2.sqrt(across[None] + down[band, None])
         hidden = np.clip((1 - radius) / (1 - _SOFT_FROM), 0, 1)
-        region[band] = cv2.blendLinear(blurred[band], region[band], hidden, 1 - hidden)
+        region[band] = _blended(blurred[band], region[band], hidden)
 
 
-def _blurred(region: NDArray[np.uint8], strength: int) -> NDArray[np.uint8]:
-    longer = max(region.shape)
+def _blurred(region: Samples, strength: int) -> Samples:
+    longer = max(region.shape[:2])
     # An even kernel has no middle: the next odd size is meant.
     sigma = float(np.clip((strength | 1) * _SIGMA_OF_KERNEL, *(share * longer for share in _SIGMA_SHARES)))
     shrink = min(1.0, _WORK_SIGMA / sigma)
@@ -95,17 +103,32 @@ def _blurred(region: NDArray[np.uint8], strength: int) -> NDArray[np.uint8]:
     )
 
 
-def _means(region: NDArray[np.uint8], shrink: float) -> NDArray[np.uint8]:
+def _means(region: Samples, shrink: float) -> Samples:
     """Return the region made smaller, each pixel the mean of those that it stands for."""
     height, width = region.shape[:2]
     size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
     step = max(1, max(width, height) // _SAMPLED_SIDE)
     # A region narrower than the step would be left with too few columns to average.
     sampled = np.ascontiguousarray(region[:: min(step, height), :: min(step, width)])
-    return np.asarray(cv2.resize(sampled, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(sampled, size, interpolation=cv2.INTER_AREA), region.dtype)
 
 
-def _spread(small: NDArray[np.uint8], region: NDArray[np.uint8], interpolation: int) -> None:
+def _spread(small: Samples, region: Samples, interpolation: int) -> None:
     """Fill the region with the small picture."""
     height, width = region.shape[:2]
     region[:] = cv2.resize(small, (width, height), interpolation=interpolation)
+
+
+def _blended(inside: Samples, outside: Samples, share: NDArray[np.float32]) -> Samples:
+    if inside.dtype == np.uint8:
+        return np.asarray(cv2.blendLinear(inside, outside, share, 1 - share), np.uint8)
+    # OpenCV blends no samples of 16 bits.
+    share = share.reshape(share.shape + (1,) * (inside.ndim - share.ndim))
+    return np.asarray(np.rint(inside * share + outside * (1 - share)), inside.dtype)
+
+
+_METHODS = {
+    MaskMethod.GAUSSIAN: _gaussian,
+    MaskMethod.PIXELATE: _pixelate,
+    MaskMethod.ELLIPTICAL: _elliptical,
+}

@@ -98,6 +98,16 @@ class TaskPageRow(Table):
     json_bytes: Mapped[int]
 
 
+class TaskObjectRow(Table):
+    """An object that a task made: parts on the way, and in the end the one that is its result."""
+
+    __tablename__ = "task_objects"
+
+    object_key: Mapped[str] = mapped_column(String(OBJECT_KEY_LENGTH), primary_key=True)
+    task_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), index=True)
+    size_bytes: Mapped[int]
+
+
 class TaskTurnRow(Table):
     """When an owner was served last, as a number that only grows."""
 

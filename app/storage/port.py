@@ -34,6 +34,10 @@ CONTENT_TYPES = {
     "bmp": "image/bmp",
     "heic": "image/heic",
     "gif": "image/gif",
+    "mp4": "video/mp4",
+    "mov": "video/quicktime",
+    "mkv": "video/x-matroska",
+    "webm": "video/webm",
 }
 
 

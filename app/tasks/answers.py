@@ -40,6 +40,7 @@ def task_answer(task: Task) -> dict[str, Any]:
         "task_id": task_text(task.id),
         "status": task.status.value,
         "type": task.type.value,
+        "operation": "detect" if task.options.mask is None else "mask",
         "media": media,
         "progress": round(task.progress, PROGRESS_DIGITS),
         "estimated_seconds": task.estimated_s,
@@ -53,14 +54,20 @@ def task_answer(task: Task) -> dict[str, Any]:
 
 
 def result_json(
-    task: Task, frames: Sequence[bytes], tracks: Sequence[bytes], next_cursor: str | None
+    task: Task,
+    frames: Sequence[bytes],
+    tracks: Sequence[bytes],
+    next_cursor: str | None,
+    output: Mapping[str, Any] | None = None,
 ) -> bytes:
-    """Return a result of pages, which are not read but joined.
+    """Return a result of pages, which are not read but joined; with `output`, the media that was made.
 
     Metadata is echoed in the result as well as beside it. `next_cursor` leads to the frames that are not in
     it; it is there only where there are such frames.
     """
     tail: dict[str, Any] = {"summary": dict(task.summary or {})}
+    if output is not None:
+        tail["output"] = dict(output)
     if task.metadata is not None:
         tail["metadata"] = task.metadata
     if next_cursor is not None:

@@ -20,6 +20,8 @@ _USUAL_VIDEO_S = 60.0
 #: What one core needs for a sampled frame, and for a second of video that it decodes.
 _PER_SAMPLE_S = 0.04
 _PER_MEDIA_S = 0.15
+#: A masked video's frames are all written; what one takes, and how many a second there usually are.
+_PER_WRITTEN_S, _USUAL_RATE = 0.02, 30
 #: Tasks that are thought to run side by side.
 _SIDE_BY_SIDE = 2
 
@@ -41,4 +43,8 @@ def work_s(options: TaskOptions, media: MediaFacts | None = None) -> float:
     end = media.duration if media is not None else options.end_time
     last = min(end, options.end_time or end) if end is not None else options.start_time + _USUAL_VIDEO_S
     span = max(0.0, last - options.start_time)
+    if options.mask is not None:
+        return base + span * (
+            _PER_MEDIA_S + _USUAL_RATE * (_PER_WRITTEN_S + _PER_SAMPLE_S / options.mask.every)
+        )
     return base + span * (_PER_MEDIA_S + options.sample_rate * _PER_SAMPLE_S)

@@ -28,6 +28,7 @@ from app.services import s3_access
 from app.storage.s3 import s3_client
 from app.storage.s3_multipart import S3Multipart
 from app.tasks.deliveries import Deliverer
+from app.tasks.objects import TaskObjects, UrlOptions
 from app.tasks.queue import TaskQueue
 from app.tasks.retention import remove_old
 from app.tasks.runner import RunnerPace, TaskRunner
@@ -45,9 +46,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping
 
     from app.intake.port import FetchLimits, MediaSource, Sender
+    from app.persistence import Persistence
     from app.services import Services
     from app.settings import Settings
-    from app.tasks.ports import MediaPipeline
+    from app.tasks.ports import MaskPipeline, MediaPipeline
     from pipelines.attributes import Attribute
 
 MAINTAIN_EVERY_S = 60.0
@@ -68,6 +70,8 @@ class Tasks:
         plans: the limits of keys.
         types: media that can be analysed.
         attributes: what can be told of faces here.
+        mask_types: media that can be masked.
+        objects: what tasks make; None where nothing is kept.
         runner: takes tasks up in this process; None where others do.
         others: told where another process is to look for work.
     """
@@ -80,6 +84,8 @@ class Tasks:
     plans: Plans
     types: frozenset[TaskType]
     attributes: frozenset[Attribute]
+    mask_types: frozenset[TaskType]
+    objects: TaskObjects | None
     runner: TaskRunner | None
     others: Callable[[], None]
 
@@ -96,6 +102,7 @@ async def open_tasks(
     services: Services,
     pipelines: Mapping[TaskType, MediaPipeline] | None = None,
     *,
+    maskers: Mapping[TaskType, MaskPipeline] | None = None,
     attributes: Collection[Attribute] = (),
     wake: Callable[[], None] = lambda: None,
     pace: RunnerPace | None = None,
@@ -106,6 +113,7 @@ async def open_tasks(
         services: the app's, with a database.
         pipelines: who analyses which type of media; None where this process neither takes tasks up nor
             delivers webhooks, but others of the same database do.
+        maskers: who masks which type of media.
         attributes: what can be told of faces here.
         wake: tells those others to look for work; they look by themselves too, only later.
         pace: how often things are done; for tests.
@@ -120,7 +128,8 @@ async def open_tasks(
     database = memory.database
     plans = Plans(settings.plans)
     signer = TextSigner(database)
-    store = TaskStore(database, signer)
+    objects = _objects(memory, settings)
+    store = TaskStore(database, signer, objects=objects)
     queue = TaskQueue(database, plans)
     async with AsyncExitStack() as stack:
         outbound = stack.enter_context(open_outbound(settings.fetch_allow, settings.fetch_ca_file))
@@ -155,7 +164,15 @@ async def open_tasks(
         runner = None
         if pipelines is not None:
             scratch = Scratch(settings.home / "scratch")
-            shop = Workshop(queue, source, pipelines, scratch, limits=partial(_limits, settings))
+            shop = Workshop(
+                queue,
+                source,
+                pipelines,
+                scratch,
+                limits=partial(_limits, settings),
+                maskers=maskers or {},
+                objects=objects,
+            )
             pace = pace or RunnerPace(slots=settings.task_slots)
             runner = TaskRunner(shop, pace, on_end=deliverer.wake)
         tasks = Tasks(
@@ -167,6 +184,8 @@ async def open_tasks(
             plans,
             frozenset(TaskType if pipelines is None else pipelines),
             frozenset(attributes) - frozenset(settings.attributes_disabled),
+            frozenset(TaskType if pipelines is None else maskers or ()),
+            objects,
             runner,
             wake,
         )
@@ -178,6 +197,13 @@ async def open_tasks(
             keeping_tidy = asyncio.create_task(_keep_tidy(tasks, settings.retention_days))
             stack.push_async_callback(_ended, keeping_tidy)
         yield tasks
+
+
+def _objects(memory: Persistence, settings: Settings) -> TaskObjects | None:
+    if memory.storage is None:
+        return None
+    urls = UrlOptions(settings.object_url_ttl_s, settings.public_url or "")
+    return TaskObjects(memory.database, memory.storage.place, memory.storage.cleanup, urls)
 
 
 def _limits(settings: Settings, kind: TaskType) -> FetchLimits:

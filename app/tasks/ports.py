@@ -4,14 +4,17 @@
     MediaWork.analyse(number) -> outcome, bytes that only this pipeline reads; any order, any number of times
     MediaWork.merging() -> Merging: outcomes in order -> frames, and at the end tracks and the summary
 
+    MaskPipeline.open(file, keeper) -> StagedWork: chunks that find, then chunks that write, then the whole
+
 An outcome is a function of the file, the options and the number: that is what makes a resumed task's result
 the same as an undisturbed one's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pipelines.errors import FacefleetError
 
@@ -29,10 +32,11 @@ class WorkerDied(FacefleetError):
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What is known once every chunk was added."""
+    """What is known once every chunk was added; `output` names the object that was made, if one was."""
 
     tracks: Sequence[Mapping[str, Any]]
     summary: Mapping[str, Any]
+    output: str | None = None
 
 
 class Merging(Protocol):
@@ -63,6 +67,48 @@ class MediaWork(Protocol):
 
     def merging(self) -> Merging:
         """Begin to put the outcomes together."""
+
+
+#: Returns what came of a chunk.
+Outcomes = Callable[[int], Awaitable[bytes]]
+
+
+@runtime_checkable
+class StagedWork(MediaWork, Protocol):
+    """Work whose later chunks need what came of all earlier ones."""
+
+    @property
+    def stages(self) -> tuple[range, ...]:
+        """Return the numbers of the chunks of each stage; all chunks, in order."""
+
+    async def stage_done(self, stage: int, outcome: Outcomes) -> None:
+        """Take what came of a stage; called after its last chunk, and again by who resumes the task.
+
+        Raises:
+            CallerError: the media cannot be used after all.
+            Unavailable: it may be tried again later.
+        """
+
+
+class Keeper(Protocol):
+    """Keeps what a task makes, for as long as the task is whose runner this is."""
+
+    async def keep(self, path: Path, suffix: str) -> str:
+        """Keep a file and return the object's name."""
+
+    async def bring(self, key: str, target: Path) -> None:
+        """Write an object to a file."""
+
+
+class MaskPipeline(Protocol):
+    """Masks one type of media."""
+
+    async def open(self, path: Path, options: TaskOptions, owner: uuid.UUID, keeper: Keeper) -> StagedWork:
+        """Look at a file of this owner; what is made lies beside it until it is kept.
+
+        Raises:
+            CallerError: it cannot be used.
+        """
 
 
 class MediaPipeline(Protocol):

@@ -15,8 +15,16 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, case, delete, func, insert, or_, select, text, update
 
 from app.db.tables import ApiKeyRow
-from app.db.task_tables import ERROR_LENGTH, TaskChunkRow, TaskPageRow, TaskRow, TaskTurnRow
+from app.db.task_tables import (
+    ERROR_LENGTH,
+    TaskChunkRow,
+    TaskObjectRow,
+    TaskPageRow,
+    TaskRow,
+    TaskTurnRow,
+)
 from app.db.upsert import insert_for
+from app.records.cleanup import register
 from app.tasks.minutes import add_media
 from app.tasks.outbox import announce
 from app.tasks.rows import COLUMNS, select_tasks, task_of
@@ -132,7 +140,7 @@ class TaskQueue:
             LeaseLost: see `TaskQueue`.
         """
         async with self._database.transaction() as tx:
-            await _hold(tx, claim)
+            await hold(tx, claim)
             found = await _chunks(tx, claim.task.id)
             stored_digest = await tx.scalar(select(TaskRow.media_digest).where(TaskRow.id == claim.task.id))
             if stored_digest != digest or tuple(each.chunk for each in found) != plan.chunks:
@@ -155,7 +163,7 @@ class TaskQueue:
             LeaseLost: see `TaskQueue`.
         """
         async with self._database.transaction() as tx:
-            await _hold(tx, claim)
+            await hold(tx, claim)
             await tx.execute(
                 update(TaskChunkRow)
                 .where(TaskChunkRow.task_id == claim.task.id, TaskChunkRow.number == number)
@@ -184,7 +192,7 @@ class TaskQueue:
         """
         is_it = and_(TaskChunkRow.task_id == claim.task.id, TaskChunkRow.number == number)
         async with self._database.transaction() as tx:
-            await _hold(tx, claim)
+            await hold(tx, claim)
             tries = await tx.scalar(
                 update(TaskChunkRow)
                 .where(is_it)
@@ -216,20 +224,27 @@ class TaskQueue:
             LeaseLost: see `TaskQueue`.
         """
         async with self._database.transaction() as tx:
-            await _hold(tx, claim)
+            await hold(tx, claim)
             await _put_pages(tx, claim.task.id, part, first, pages)
 
     async def succeed(
-        self, claim: Claim, summary: Mapping[str, Any], last: Sequence[LastPages], billed_s: float
+        self,
+        claim: Claim,
+        summary: Mapping[str, Any],
+        last: Sequence[LastPages],
+        billed_s: float,
+        output: str | None = None,
     ) -> None:
         """End a task well: its last pages, its state, its minutes and its callback in one transaction.
+
+        Of the objects that it made the output alone stays.
 
         Raises:
             LeaseLost: see `TaskQueue`.
         """
         page_count = sum(first + len(pages) for _, first, pages in last)
         values = {"summary": dict(summary), "page_count": page_count, "progress": 1.0}
-        await self._end(claim, Status.SUCCEEDED, values, billed_s, last)
+        await self._end(claim, Status.SUCCEEDED, values, billed_s, last, output)
 
     async def fail(self, claim: Claim, failure: TaskFailure) -> None:
         """End a task badly.
@@ -246,18 +261,19 @@ class TaskQueue:
         values: dict[str, Any],
         billed_s: float,
         last: Sequence[LastPages] = (),
+        output: str | None = None,
     ) -> None:
         now = self._now()
         async with self._database.transaction() as tx:
             try:
-                await _hold(tx, claim)
+                await hold(tx, claim)
             except LeaseLost:
                 if await _ended_here(tx, claim, status):
                     return  # committed before, and only the answer was lost
                 raise
             for part, first, pages in last:
                 await _put_pages(tx, claim.task.id, part, first, pages)
-            await end_task(tx, claim.task.id, status, values, now)
+            await end_task(tx, claim.task.id, status, values, now, output)
             await add_media(tx, claim.task.owner, billed_s, now)
 
     async def _claim_lost(self, tx: Writing, beat: Beat, runner: str) -> Claim | None:
@@ -335,9 +351,14 @@ class TaskQueue:
 
 
 async def end_task(
-    tx: Writing, task_id: uuid.UUID, status: Status, values: dict[str, Any], now: datetime
+    tx: Writing,
+    task_id: uuid.UUID,
+    status: Status,
+    values: dict[str, Any],
+    now: datetime,
+    output: str | None = None,
 ) -> None:
-    """Write a task's end, and with it who is to be told."""
+    """Write a task's end, and with it who is to be told, and which objects must go."""
     callback_url = await tx.scalar(
         update(TaskRow)
         .where(TaskRow.id == task_id)
@@ -345,9 +366,18 @@ async def end_task(
         .returning(TaskRow.callback_url)
     )
     await tx.execute(delete(TaskChunkRow).where(TaskChunkRow.task_id == task_id))
+    await forget_objects(tx, task_id, output)
     if status is not Status.SUCCEEDED:
         await tx.execute(delete(TaskPageRow).where(TaskPageRow.task_id == task_id))
     await announce(tx, task_id, status, callback_url, now)
+
+
+async def forget_objects(tx: Writing, task_id: uuid.UUID, but: str | None = None) -> list[str]:
+    """Have a task's objects removed, except one; return their names."""
+    is_gone = and_(TaskObjectRow.task_id == task_id, TaskObjectRow.object_key != (but or ""))
+    keys = list(await tx.scalars(delete(TaskObjectRow).where(is_gone).returning(TaskObjectRow.object_key)))
+    await register(tx, keys)
+    return keys
 
 
 def _failure_values(failure: TaskFailure) -> dict[str, Any]:
@@ -359,7 +389,7 @@ def _held(fences: Mapping[uuid.UUID, int]) -> Any:  # noqa: ANN401 - one of SQLA
     return and_(TaskRow.status == Status.RUNNING.value, or_(*each))
 
 
-async def _hold(tx: Writing, claim: Claim) -> None:
+async def hold(tx: Writing, claim: Claim) -> None:
     """Make sure, until the end of this transaction, that the task is still the claimant's."""
     held = await tx.execute(
         update(TaskRow).where(_held({claim.task.id: claim.fence})).values(beat=TaskRow.beat + 1)

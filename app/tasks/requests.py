@@ -39,6 +39,13 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 Seconds = Annotated[float, Field(ge=0, le=LATEST_S)]
 
 
+def without_nulls(values: object) -> object:
+    """Return a body's fields without those that are null: they count as left out."""
+    if isinstance(values, dict):
+        return {name: value for name, value in values.items() if value is not None}
+    return values
+
+
 class DetectionTaskRequest(BaseModel):
     """What a task is to do."""
 
@@ -91,9 +98,7 @@ class DetectionTaskRequest(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _null_is_left_out(cls, values: object) -> object:
-        if isinstance(values, dict):
-            return {name: value for name, value in values.items() if value is not None}
-        return values
+        return without_nulls(values)
 
 
 def new_task(
@@ -113,17 +118,17 @@ def new_task(
     kind = TaskType(body.type)
     is_video = kind is TaskType.VIDEO
     if is_video and body.end_time is not None and body.end_time <= body.start_time:
-        _refuse("end_time", "it must be after start_time")
+        refuse("end_time", "it must be after start_time")
     attributes = tuple(dict.fromkeys(Attribute(name) for name in body.attributes))
     missing = [each.value for each in attributes if each not in offered]
     if missing:
-        _refuse("attributes", f"this service does not offer {', '.join(missing)}")
+        refuse("attributes", f"this service does not offer {', '.join(missing)}")
     if body.recognize:
         if body.library_id is None:
-            _refuse("library_id", "it is required when recognize is 1")
-        _refuse("recognize", "this service does not offer recognition yet; send 0 or leave it out")
+            refuse("library_id", "it is required when recognize is 1")
+        refuse("recognize", "this service does not offer recognition yet; send 0 or leave it out")
     if body.callback_url is not None:
-        _check_callback(body.callback_url, allow, can_sign=can_sign)
+        check_callback(body.callback_url, allow, can_sign=can_sign)
     return NewTask(
         TaskOptions(
             type=kind,
@@ -139,19 +144,24 @@ def new_task(
         ),
         body.media_url,
         body.callback_url,
-        _checked_metadata(body.metadata),
+        checked_metadata(body.metadata),
     )
 
 
-def _check_callback(url: str, allow: AllowList, *, can_sign: bool) -> None:
+def check_callback(url: str, allow: AllowList, *, can_sign: bool) -> None:
+    """Refuse an address that is not to be told, or could not be told safely.
+
+    Raises:
+        InvalidOption: it is one.
+    """
     try:
         address = read_address(url)
     except BadAddress as error:
-        _refuse("callback_url", error.reason)
+        refuse("callback_url", error.reason)
     if address.scheme != "https" and not _is_listed(address.host, allow):
-        _refuse("callback_url", "it must be an https address")
+        refuse("callback_url", "it must be an https address")
     if not can_sign:
-        _refuse("callback_url", "callbacks are signed with a key's secret; this service runs without keys")
+        refuse("callback_url", "callbacks are signed with a key's secret; this service runs without keys")
 
 
 def _is_listed(host: str, allow: AllowList) -> bool:
@@ -159,17 +169,22 @@ def _is_listed(host: str, allow: AllowList) -> bool:
     return allow.names(host) or bool(allow.networks)
 
 
-def _checked_metadata(metadata: dict[str, Any] | None) -> dict[str, Any] | None:
+def checked_metadata(metadata: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return what is echoed in the result.
+
+    Raises:
+        InvalidOption: it is too much, or no JSON.
+    """
     if metadata is None:
         return None
     try:
         size = len(to_json(metadata, inf_nan_mode="strings"))
     except (PydanticSerializationError, ValueError, RecursionError):
-        _refuse("metadata", "it cannot be written as JSON")
+        refuse("metadata", "it cannot be written as JSON")
     if size > METADATA_BYTES:
-        _refuse("metadata", f"it has {size} bytes as JSON; {METADATA_BYTES} are allowed")
+        refuse("metadata", f"it has {size} bytes as JSON; {METADATA_BYTES} are allowed")
     if _has_odd_numbers(metadata):
-        _refuse("metadata", "NaN and Infinity are no JSON")
+        refuse("metadata", "NaN and Infinity are no JSON")
     return metadata
 
 
@@ -181,6 +196,11 @@ def _has_odd_numbers(value: object) -> bool:
     return isinstance(value, list) and any(map(_has_odd_numbers, value))
 
 
-def _refuse(name: str, why: str) -> NoReturn:
+def refuse(name: str, why: str) -> NoReturn:
+    """Say which field makes no sense, and why.
+
+    Raises:
+        InvalidOption: always.
+    """
     message = f"{name}: {why}."
     raise InvalidOption(message)

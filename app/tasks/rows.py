@@ -8,8 +8,19 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from app.db.task_tables import TaskRow
-from app.tasks.values import MediaFacts, Status, Task, TaskFailure, TaskOptions, TaskType
+from app.tasks.values import (
+    MaskTaskOptions,
+    MediaFacts,
+    Report,
+    Status,
+    Task,
+    TaskFailure,
+    TaskOptions,
+    TaskType,
+)
 from pipelines.attributes import Attribute
+from pipelines.redact.output import Codec, Container
+from pipelines.results import ImageFormat, MaskMethod
 
 if TYPE_CHECKING:
     import uuid
@@ -65,6 +76,25 @@ def options_of(stored: dict[str, Any]) -> TaskOptions:
             **stored,
             "type": TaskType(stored["type"]),
             "attributes": tuple(Attribute(name) for name in stored["attributes"]),
+            "mask": _mask_of(stored.get("mask")),
+        }
+    )
+
+
+def _mask_of(stored: dict[str, Any] | None) -> MaskTaskOptions | None:
+    if stored is None:
+        return None
+    kinds = {
+        "method": MaskMethod,
+        "container": Container,
+        "codec": Codec,
+        "image_format": ImageFormat,
+        "report": Report,
+    }
+    return MaskTaskOptions(
+        **{
+            name: kinds[name](value) if name in kinds and value is not None else value
+            for name, value in stored.items()
         }
     )
 

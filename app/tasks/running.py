@@ -9,7 +9,7 @@ Chunks that an earlier runner finished are not done again, as long as the media 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,10 +20,10 @@ from app.intake.port import FetchLimits
 from app.logs import log_bug
 from app.tasks.paging import PageFiller
 from app.tasks.patience import patiently
-from app.tasks.ports import WorkerDied
+from app.tasks.ports import StagedWork, WorkerDied
 from app.tasks.queue import FRAMES, MOST_TRIES, POISON, TRACKS, LeaseLost
 from app.tasks.values import TaskFailure, TaskType, task_text
-from pipelines.errors import FacefleetError
+from pipelines.errors import FacefleetError, SwitchedOff
 
 if TYPE_CHECKING:
     import uuid
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from app.intake.port import MediaSource
+    from app.tasks.objects import TaskObjects
     from app.tasks.paging import Page
-    from app.tasks.ports import MediaPipeline, MediaWork
+    from app.tasks.ports import MaskPipeline, MediaPipeline, MediaWork
     from app.tasks.queue import TaskQueue
     from app.tasks.scratch import Scratch
     from app.tasks.values import Claim
@@ -68,6 +69,8 @@ class Workshop:
         scratch: where media lies meanwhile.
         chunks_at_once: how many chunks of one task are analysed side by side.
         limits: when fetching media of a type is given up.
+        maskers: who masks which type of media.
+        objects: where is kept what they make.
     """
 
     queue: TaskQueue
@@ -76,6 +79,8 @@ class Workshop:
     scratch: Scratch
     chunks_at_once: int = CHUNKS_AT_ONCE
     limits: Callable[[TaskType], FetchLimits] = usual_limits
+    maskers: Mapping[TaskType, MaskPipeline] = field(default_factory=dict)
+    objects: TaskObjects | None = None
 
 
 async def run_task(shop: Workshop, claim: Claim) -> None:
@@ -112,11 +117,31 @@ async def _analyse(shop: Workshop, claim: Claim, folder: Path) -> None:
     limits = shop.limits(task.type)
     source = shop.sources(task.owner)
     fetched = await patiently(lambda: source.fetch(task.media_url, folder / "media", limits))
-    work = await patiently(lambda: shop.pipelines[task.type].open(fetched.path, task.options, task.owner))
+    work = await patiently(lambda: _open(shop, claim, fetched.path))
     stored = await patiently(lambda: queue.put_plan(claim, fetched.sha256, work.plan))
     todo = [each.chunk.number for each in stored if not each.is_done]
-    await _side_by_side(partial(_do_chunk, shop, claim, work), todo, shop.chunks_at_once)
+    stages = work.stages if isinstance(work, StagedWork) else (range(len(stored)),)
+    for stage, numbers in enumerate(stages):
+        left = [number for number in todo if number in numbers]
+        await _side_by_side(partial(_do_chunk, shop, claim, work), left, shop.chunks_at_once)
+        if isinstance(work, StagedWork):
+            await patiently(partial(work.stage_done, stage, partial(_outcome, queue, claim)))
     await _merge(shop, claim, work)
+
+
+async def _open(shop: Workshop, claim: Claim, path: Path) -> MediaWork:
+    task = claim.task
+    if task.options.mask is None:
+        return await shop.pipelines[task.type].open(path, task.options, task.owner)
+    if shop.objects is None:
+        message = "masked media needs the storage, which is switched off"
+        raise SwitchedOff(message)
+    keeper = shop.objects.keeper(claim)
+    return await shop.maskers[task.type].open(path, task.options, task.owner, keeper)
+
+
+async def _outcome(queue: TaskQueue, claim: Claim, number: int) -> bytes:
+    return await patiently(lambda: queue.outcome(claim, number))
 
 
 async def _do_chunk(shop: Workshop, claim: Claim, work: MediaWork, number: int) -> None:
@@ -137,7 +162,7 @@ async def _merge(shop: Workshop, claim: Claim, work: MediaWork) -> None:
     queue, merging, filler = shop.queue, work.merging(), PageFiller()
     done = 0
     for number in range(len(work.plan.chunks)):
-        outcome = await patiently(partial(queue.outcome, claim, number))
+        outcome = await _outcome(queue, claim, number)
         pages = await asyncio.to_thread(_filled, filler, merging.add, outcome)
         if pages:
             await patiently(partial(queue.put_pages, claim, FRAMES, done, pages))
@@ -147,7 +172,9 @@ async def _merge(shop: Workshop, claim: Claim, work: MediaWork) -> None:
     track_pages = [*tracks.add(merged.tracks), *tracks.rest()]
     rest = list(filler.rest())
     last = ((FRAMES, done, rest), (TRACKS, 0, track_pages))
-    await patiently(lambda: queue.succeed(claim, merged.summary, last, work.plan.billed_s))
+    await patiently(
+        lambda: queue.succeed(claim, merged.summary, last, work.plan.billed_s, output=merged.output)
+    )
 
 
 def _filled(

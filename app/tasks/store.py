@@ -17,7 +17,7 @@ from app.tasks.answers import created_answer, result_json
 from app.tasks.estimate import estimate_s
 from app.tasks.minutes import add_media, check_minutes
 from app.tasks.paging import unpack
-from app.tasks.queue import FRAMES, TRACKS, end_task, utc_now
+from app.tasks.queue import FRAMES, TRACKS, end_task, forget_objects, utc_now
 from app.tasks.rows import find_task, select_tasks, stored_options, task_of
 from app.tasks.values import OPEN, Status
 from pipelines.errors import InvalidOption
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from app.db.engine import Database, Reading, Writing
     from app.plans import Plan
+    from app.tasks.objects import TaskObjects
     from app.tasks.signing import TextSigner
     from app.tasks.values import NewTask, Task, TaskType
 
@@ -64,7 +65,9 @@ class TaskStore:
         signer: TextSigner,
         now: Callable[[], datetime] = utc_now,
         inline_bytes: int = INLINE_BYTES,
+        objects: TaskObjects | None = None,
     ) -> None:
+        self._objects = objects
         self._database = database
         self._signer = signer
         self._now = now
@@ -113,14 +116,22 @@ class TaskStore:
         async with self._database.read() as tx:
             return await find_task(tx, task_id)
 
-    async def result(self, task: Task) -> bytes | None:
-        """Return a task's result as JSON, as much as fits in one answer; None where there is none (yet)."""
+    async def result(self, task: Task, origin: str | None = None) -> bytes | None:
+        """Return a task's result as JSON, as much as fits in one answer; None where there is none (yet).
+
+        Args:
+            task: which.
+            origin: where who asks reaches this service; None where nobody asks.
+        """
         if task.status is not Status.SUCCEEDED:
             return None
         async with self._database.read() as tx:
             frames, following = await _pages(tx, task.id, FRAMES, 0, self._inline_bytes)
             tracks, _ = await _pages(tx, task.id, TRACKS, 0, self._inline_bytes)
-        return result_json(task, frames, tracks, await self._result_cursor(task, following))
+        output = None
+        if task.options.mask is not None and self._objects is not None:
+            output = await self._objects.shown(task.id, origin)
+        return result_json(task, frames, tracks, await self._result_cursor(task, following), output)
 
     async def result_page(self, owner: UUID, task_id: UUID, cursor: str | None) -> bytes:
         """Return a run of frames, and the cursor of the next, as the fields of a JSON object.
@@ -194,11 +205,14 @@ class TaskStore:
             await add_media(tx, owner, done_s or 0.0, now)
 
     async def delete(self, owner: UUID, task_id: UUID) -> Task:
-        """Remove a task with its result and its callbacks, in any state; return what it was."""
+        """Remove a task with its result, its objects and its callbacks, in any state; return what it was."""
         async with self._database.transaction() as tx:
             task = await _owned(tx, owner, task_id, lock=True)
+            keys = await forget_objects(tx, task_id)
             await tx.execute(delete(TaskRow).where(TaskRow.id == task_id))
-            return task
+        if self._objects is not None and keys:
+            await self._objects.remove(keys)
+        return task
 
     async def delete_ended(self, age: timedelta, most: int) -> tuple[Task, ...]:
         """Remove tasks that ended this long ago, the oldest first; return what they were."""
@@ -212,6 +226,8 @@ class TaskStore:
             )
             old = tuple(task_of(row) for row in await tx.execute(query))
             if old:
+                for task in old:
+                    await forget_objects(tx, task.id)
                 await tx.execute(delete(TaskRow).where(TaskRow.id.in_([task.id for task in old])))
             return old
 

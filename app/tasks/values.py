@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from pipelines.results import ImageFormat, MaskMethod
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
     from pipelines.attributes import Attribute
+    from pipelines.redact.output import Codec, Container
 
 #: Whose tasks they are where no keys are asked for.
 ANYONE = uuid.UUID(int=0)
@@ -46,9 +49,41 @@ class Status(str, Enum):
 OPEN = (Status.QUEUED.value, Status.RUNNING.value)
 
 
+class Report(str, Enum):
+    """What a mask task tells of what it masked."""
+
+    NONE = "none"
+    TRACKS = "tracks"
+    FRAMES = "frames"
+
+
+@dataclass(frozen=True, slots=True)
+class MaskTaskOptions:
+    """How faces are masked, and what is written.
+
+    Attributes:
+        method, strength, padding: as in door one.
+        every: of a video every so many-th frame is looked at.
+        container, codec: of a video; None is chosen after the source.
+        image_format: of a picture; None is chosen after the source.
+        quality: 1 to 100.
+        report: what is told of it.
+    """
+
+    method: MaskMethod = MaskMethod.GAUSSIAN
+    strength: int = 199
+    padding: float = 0.15
+    every: int = 1
+    container: Container | None = None
+    codec: Codec | None = None
+    image_format: ImageFormat | None = None
+    quality: int = 80
+    report: Report = Report.TRACKS
+
+
 @dataclass(frozen=True, slots=True)
 class TaskOptions:
-    """How the media is to be analysed."""
+    """How the media is to be analysed; where `mask` is set, to be masked."""
 
     type: TaskType
     start_time: float = 0.0
@@ -60,6 +95,7 @@ class TaskOptions:
     recognize: bool = False
     library_id: str | None = None
     top_k: int = 1
+    mask: MaskTaskOptions | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,17 @@ class ChunkJob:
     frames: Frames
     options: FrameOptions
 
+    @property
+    def path(self) -> Path:
+        """Return the file."""
+        return self.frames.path
+
+    @property
+    def work_s(self) -> float:
+        """Return what one thread is expected to need; 0 where nobody knows."""
+        media = self.frames.media
+        return media[1].work_s if isinstance(media, tuple) else 0.0
+
 
 class ChunkExecutor(Protocol):
     """Analyses chunks somewhere; it decides how many at once it takes, over all tasks."""

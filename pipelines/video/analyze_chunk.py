@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pipelines.canvas import CanvasPool
 from pipelines.looks import SMALL_SIDE, candidates_of, faces_of, lay_out, looks_at
@@ -46,6 +46,17 @@ class FrameOptions:
     confidence: float = 0.5
     min_face_px: float = 0
     attributes: frozenset[Attribute] = frozenset()
+
+
+class Decodable(Protocol):
+    """Frames that can be decoded here."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return width and height of the upright frames."""
+
+    def decoded(self, size: tuple[int, int] | None) -> Iterator[SampledFrame]:
+        """Yield the frames with pixels of this size; None for that of the media."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +123,7 @@ class ChunkAnalyzer:
         self._at_once = at_once
         self._canvases = CanvasPool()
 
-    async def records(self, frames: Frames, options: FrameOptions) -> AsyncIterator[FrameRecord]:
+    async def records(self, frames: Decodable, options: FrameOptions) -> AsyncIterator[FrameRecord]:
         """Yield the record of each frame, in order.
 
         Raises:

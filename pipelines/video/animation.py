@@ -38,7 +38,8 @@ MAX_TOTAL_PIXELS = 20_000_000_000
 TICK = Fraction(1, 1_000_000)
 _SHORTEST_US, _INSTEAD_US = 10_000, 100_000
 
-_DAMAGE = (
+#: What reading a damaged animation raises.
+DAMAGE = (
     OSError,
     EOFError,
     ValueError,
@@ -145,7 +146,7 @@ def animation_frames(
                     image.seek(at)
                 at_s = timestamp(shown[index], 0, TICK, sampling.start_s)
                 yield SampledFrame(at_s, _pixels(image, info.size, size))
-    except _DAMAGE as error:
+    except DAMAGE as error:
         message = "the animation is cut off or damaged"
         raise InvalidMedia(message) from error
 

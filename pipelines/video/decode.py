@@ -70,9 +70,9 @@ def sampled_frames(
     Raises:
         InvalidMedia: the file can no longer be opened.
     """
-    convert = _Converter(info, size)
+    convert = Converter(info, size)
     ticks = _untimed_frames(path, info, chunk) if chunk.groups is None else None
-    frames = ticks or _timed_frames(path, info, chunk.groups or (), skip_unneeded=skip_unneeded)
+    frames = ticks or timed_frames(path, info, chunk.groups or (), skip_unneeded=skip_unneeded)
     last_tick: int | None = None
     for tick, frame in frames:
         if last_tick is not None and tick <= last_tick:
@@ -83,7 +83,7 @@ def sampled_frames(
         yield SampledFrame(at, convert(frame))
 
 
-class _Converter:
+class Converter:
     """Turns decoded frames into upright BGR pixels of one size, in one step of swscale."""
 
     def __init__(self, info: VideoInfo, size: tuple[int, int] | None) -> None:
@@ -114,9 +114,14 @@ class _Converter:
 # --- times are known --------------------------------------------------------------------------------------
 
 
-def _timed_frames(
-    path: Path, info: VideoInfo, groups: tuple[Group, ...], *, skip_unneeded: bool
+def timed_frames(
+    path: Path, info: VideoInfo, groups: tuple[Group, ...], *, skip_unneeded: bool = True
 ) -> Iterator[tuple[int, VideoFrame]]:
+    """Yield the wanted frames of these groups with their ticks, as the decoder gives them.
+
+    Raises:
+        InvalidMedia: the file can no longer be opened.
+    """
     reader = _Reader(groups, skips=skip_unneeded and info.can_skip, drops=skip_unneeded)
     for searches in (info.has_index, False):
         with opened(path, info.kind) as container:

@@ -16,6 +16,8 @@ from pipelines.errors import InvalidOption
 from pipelines.video.sampling import Grid, Sampling, sampled_indices
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipelines.video.frame_table import FrameTable
     from pipelines.video.probe import VideoInfo, VideoProbe
 
@@ -89,11 +91,30 @@ def plan_chunks(probe: VideoProbe, sampling: Sampling, chunk_work_s: float = CHU
     if not table.is_complete:
         work = _work_s(info, table.packets, round(info.duration_s * sampling.rate))
         return [Chunk(0, None, sampling, work)]
-    groups = _groups(table, sampled_indices(table.shown, table.end, Grid(sampling, info.tick_s, info.origin)))
-    return _chunks(info, groups, sampling, chunk_work_s)
+    indices = sampled_indices(table.shown, table.end, Grid(sampling, info.tick_s, info.origin))
+    return chunks_of(probe, indices, sampling, chunk_work_s)
 
 
-def _groups(table: FrameTable, sampled: list[int]) -> list[tuple[Group, int]]:
+def chunks_of(
+    probe: VideoProbe,
+    indices: Sequence[int],
+    sampling: Sampling,
+    chunk_work_s: float,
+    sample_s: float = _SAMPLE_S,
+) -> list[Chunk]:
+    """Return the chunks that give these frames once, of a video whose frames' times are all known.
+
+    Args:
+        probe: what the video is.
+        indices: places of the frames in its table, rising.
+        sampling: how they were chosen.
+        chunk_work_s: seconds of one thread's work that make a chunk; the last has what is left.
+        sample_s: what one thread needs for each of the frames beyond decoding it.
+    """
+    return _chunks(probe.info, _groups(probe.table, indices), sampling, chunk_work_s, sample_s)
+
+
+def _groups(table: FrameTable, sampled: Sequence[int]) -> list[tuple[Group, int]]:
     """Return the groups in order, each with the number of packets that are read for it."""
     by_entrance = [(_entrance_for(table, index), index) for index in sampled]
     if any(after[0] < before[0] for before, after in pairwise(by_entrance)):
@@ -122,9 +143,13 @@ def _entrance_for(table: FrameTable, index: int) -> int:
 
 
 def _chunks(
-    info: VideoInfo, groups: list[tuple[Group, int]], sampling: Sampling, chunk_work_s: float
+    info: VideoInfo,
+    groups: list[tuple[Group, int]],
+    sampling: Sampling,
+    chunk_work_s: float,
+    sample_s: float,
 ) -> list[Chunk]:
-    works = [_work_s(info, packets, len(group.wanted)) for group, packets in groups]
+    works = [_work_s(info, packets, len(group.wanted), sample_s) for group, packets in groups]
     left_s = sum(works)
     least_s = min(chunk_work_s, LEAST_WORK_S)
     if not info.has_index:
@@ -144,8 +169,8 @@ def _chunks(
     return chunks
 
 
-def _work_s(info: VideoInfo, packets: int, samples: int) -> float:
+def _work_s(info: VideoInfo, packets: int, samples: int, sample_s: float = _SAMPLE_S) -> float:
     width, height = info.coded_size
     full = min(samples, packets)
     frames = full + (packets - full) * (_SKIPPED if info.can_skip else 1)
-    return frames * width * height / 1e6 * _DECODE_S + samples * _SAMPLE_S
+    return frames * width * height / 1e6 * _DECODE_S + samples * sample_s

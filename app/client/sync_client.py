@@ -1,0 +1,290 @@
+"""The client that waits for each answer."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+import httpx
+
+from app.client import admin_calls, console_calls, library_calls, picture_calls, task_calls
+from app.client.call import Connection, described
+from app.client.parts import LocalFile, Sent, missing_parts
+from app.client.retrying import Attempts, RetryPolicy
+from app.client.waiting import pauses
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator
+
+    from app.client.call import Call
+    from app.client.parts import OnBegun, OnSent
+    from app.client.task_results import Frame, ResultPage, Task, Upload
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _sent(build: Callable[P, Call[T]]) -> Callable[Concatenate[Any, P], T]:
+    """Return a method that sends what this builds."""
+
+    def method(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:  # noqa: ANN401 - each group of methods
+        made: T = self.send(build(*args, **kwargs))
+        return made
+
+    return described(method, build)
+
+
+class _Part:
+    """Some of the client's methods, under a name of their own."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def send(self, call: Call[T]) -> T:
+        """Send a call."""
+        return self._client.send(call)
+
+
+class Tasks(_Part):
+    """Videos, pictures and animations, analysed in the background."""
+
+    create = _sent(task_calls.create_task)
+    get = _sent(task_calls.get_task)
+    list = _sent(task_calls.list_tasks)
+    cancel = _sent(task_calls.cancel_task)
+    delete = _sent(task_calls.delete_task)
+    result_page = _sent(task_calls.get_result_page)
+
+    def watch(self, task_id: str, timeout_s: float | None = None) -> Iterator[Task]:
+        """Yield a task now and whenever it has moved on, the last time when it has ended.
+
+        Raises:
+            WaitedTooLong: it has not in this time; None waits for ever.
+        """
+        shown: tuple[str, float] | None = None
+        for pause in pauses(task_id, timeout_s):
+            task = self.get(task_id)
+            if (task.status, task.progress) != shown:
+                shown = (task.status, task.progress)
+                yield task
+            if task.has_ended:
+                return
+            time.sleep(pause)
+
+    def wait(self, task_id: str, timeout_s: float | None = None) -> Task:
+        """Return a task once it has ended, well or not.
+
+        Raises:
+            WaitedTooLong: it has not in this time.
+        """
+        *_, last = self.watch(task_id, timeout_s)
+        return last
+
+    def result_pages(self, task_id: str) -> Iterator[ResultPage]:
+        """Yield a result's frames page by page; only one page is in memory."""
+        cursor = None
+        while True:
+            page = self.result_page(task_id, cursor)
+            yield page
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def frames(self, task_id: str) -> Iterator[Frame]:
+        """Yield a result's frames, however many there are."""
+        for page in self.result_pages(task_id):
+            yield from page.frames
+
+    def each(self, *, status: str | None = None, most: int | None = None) -> Iterator[Task]:
+        """Yield your tasks, newest first."""
+        cursor, count = None, 0
+        while True:
+            page = self.list(status=status, limit=100, cursor=cursor)
+            for task in page.tasks:
+                if count == most:
+                    return
+                count += 1
+                yield task
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+
+class Uploads(_Part):
+    """Files of your own, in parts."""
+
+    begin = _sent(task_calls.begin_upload)
+    get = _sent(task_calls.get_upload)
+    complete = _sent(task_calls.complete_upload)
+
+    def send_file(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        upload_id: str | None = None,
+        begun: Upload | None = None,
+        on_sent: OnSent | None = None,
+        on_begun: OnBegun | None = None,
+    ) -> Upload:
+        """Send a file and return the upload; its `media_url` is what tasks are made of.
+
+        Args:
+            path: the file.
+            upload_id: of an upload of this file that was broken off: only what is missing is sent.
+            begun: the upload itself, where it was just begun or asked for.
+            on_sent: told how far it is after each part.
+            on_begun: told the upload before the first part; keep its id to go on after a break.
+
+        Raises:
+            FileChanged: the file changed meanwhile.
+        """
+        file = LocalFile.at(path)
+        upload = begun or (self.get(upload_id) if upload_id else self.begin(file.path.name, file.size))
+        if on_begun is not None:
+            on_begun(upload)
+        parts = missing_parts(upload, file.size)
+        sent = file.size - sum(part.size for part in parts)
+        for part in parts:
+            self.send(task_calls.put_part(part.url, file.read(part)))
+            sent += part.size
+            if on_sent is not None:
+                on_sent(Sent(sent, file.size))
+        return upload if upload.status == "complete" else self.complete(upload.upload_id)
+
+
+class Libraries(_Part):
+    """People whom the service shall recognise."""
+
+    create = _sent(library_calls.create_library)
+    list = _sent(library_calls.list_libraries)
+    get = _sent(library_calls.get_library)
+    change = _sent(library_calls.change_library)
+    delete = _sent(library_calls.delete_library)
+    enroll = _sent(library_calls.enroll)
+    persons = _sent(library_calls.list_persons)
+    person = _sent(library_calls.get_person)
+    change_person = _sent(library_calls.change_person)
+    delete_person = _sent(library_calls.delete_person)
+    delete_face = _sent(library_calls.delete_face)
+    search = _sent(library_calls.search)
+
+
+class Keys(_Part):
+    """Clients' keys, for administrators."""
+
+    create = _sent(admin_calls.create_key)
+    list = _sent(admin_calls.list_keys)
+    get = _sent(admin_calls.get_key)
+    change = _sent(admin_calls.change_key)
+    delete = _sent(admin_calls.delete_key)
+    rotate_webhook_secret = _sent(admin_calls.rotate_webhook_secret)
+
+
+class Admin(_Part):
+    """What is kept and what was done, for administrators."""
+
+    login = _sent(admin_calls.login)
+    session = _sent(admin_calls.session)
+    logout = _sent(admin_calls.logout)
+    stats = _sent(admin_calls.stats)
+    images = _sent(admin_calls.list_images)
+    image = _sent(admin_calls.get_image)
+    delete_image = _sent(admin_calls.delete_image)
+    download_image = _sent(admin_calls.download_image)
+    jobs = _sent(admin_calls.list_jobs)
+    job = _sent(admin_calls.get_job)
+    download_job = _sent(admin_calls.download_job)
+    audit = _sent(admin_calls.audit)
+    preview_mask = _sent(picture_calls.preview_mask)
+
+
+class Console(_Part):
+    """Everybody's tasks and libraries, and how the service is, for administrators: plain JSON."""
+
+    overview = _sent(console_calls.overview)
+    system = _sent(console_calls.system)
+    preview_detect = _sent(console_calls.preview_detect)
+    image_thumbnail = _sent(console_calls.image_thumbnail)
+    job_thumbnail = _sent(console_calls.job_thumbnail)
+    list_tasks = _sent(console_calls.list_tasks)
+    get_task = _sent(console_calls.get_task)
+    get_task_result = _sent(console_calls.get_task_result)
+    get_task_media = _sent(console_calls.get_task_media)
+    cancel_task = _sent(console_calls.cancel_task)
+    delete_task = _sent(console_calls.delete_task)
+    replay_delivery = _sent(console_calls.replay_delivery)
+    list_libraries = _sent(console_calls.list_libraries)
+    create_library = _sent(console_calls.create_library)
+    get_library = _sent(console_calls.get_library)
+    delete_library = _sent(console_calls.delete_library)
+    list_persons = _sent(console_calls.list_persons)
+    get_person = _sent(console_calls.get_person)
+    delete_person = _sent(console_calls.delete_person)
+    delete_face = _sent(console_calls.delete_face)
+    enroll = _sent(console_calls.enroll)
+    search = _sent(console_calls.search)
+
+
+class Client:
+    """Facefleet over HTTP.
+
+    Args:
+        connection: where it is and who asks; what the environment says where it is not given.
+        policy: how patient to be.
+        http: a client of your own to send with, for proxies and the like; it is left open.
+    """
+
+    def __init__(
+        self,
+        connection: Connection | None = None,
+        policy: RetryPolicy | None = None,
+        http: httpx.Client | None = None,
+    ) -> None:
+        self.connection = connection or Connection.from_environment()
+        self._policy = policy or RetryPolicy()
+        self._owns = http is None
+        self._http = http or httpx.Client(timeout=httpx.Timeout(self.connection.timeout_s, connect=10.0))
+        self.tasks = Tasks(self)
+        self.uploads = Uploads(self)
+        self.libraries = Libraries(self)
+        self.keys = Keys(self)
+        self.admin = Admin(self)
+        self.console = Console(self)
+
+    health = _sent(picture_calls.health)
+    detect = _sent(picture_calls.detect)
+    mask = _sent(picture_calls.mask)
+    compare = _sent(library_calls.compare)
+
+    def send(self, call: Call[T]) -> T:
+        """Send a call, again where that may help and does no harm, and return what its answer means.
+
+        Raises:
+            ClientError: it was refused, or nobody answered.
+        """
+        attempts = Attempts(call, self._policy)
+        while True:
+            outcome: httpx.Response | httpx.TransportError
+            request = call.request(self._http, self.connection)
+            try:
+                outcome = self._http.send(
+                    request, auth=call.auth(self.connection), follow_redirects=call.follows
+                )
+            except httpx.TransportError as error:
+                outcome = error
+            pause = attempts.pause_s(outcome)
+            if pause is None and isinstance(outcome, httpx.Response):
+                return call.read(outcome)
+            time.sleep(pause or 0.0)
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._owns:
+            self._http.close()
+
+    def __enter__(self) -> Client:  # noqa: PYI034 - Self needs Python 3.11
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

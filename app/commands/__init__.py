@@ -1,0 +1,1 @@
+"""Commands of `facefleet` that speak to a running service; they need neither Ray nor a database here."""

@@ -1,0 +1,104 @@
+"""Door two's two kinds of tasks as they are handed in.
+
+fields -> media that is taken -> the same request before? -> queue -> answer
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Header, Request
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from app.auth import caller_of
+from app.errors import NotOffered
+from app.middleware import request_id_of
+from app.tasks.mask_requests import MaskTaskRequest, new_mask_task
+from app.tasks.requests import DetectionTaskRequest, new_task
+from app.tasks.store import SameRequest
+from app.tasks.values import ANYONE, owner_of
+from pipelines.errors import InvalidOption
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from app.tasks.opening import Tasks
+    from app.tasks.values import NewTask, TaskType
+
+_IDEMPOTENCY_KEY = Header(
+    alias="Idempotency-Key", max_length=255, description="The same key and body is the same task."
+)
+IdempotencyKey = Annotated[str | None, _IDEMPOTENCY_KEY]
+
+
+def creation_routes(tasks: Tasks) -> APIRouter:
+    """Return the routes that make tasks; who calls is known by then."""
+    router = APIRouter()
+
+    @router.post("/create-detection-task")
+    async def create_detection_task(
+        request: Request, body: DetectionTaskRequest, idempotency_key: IdempotencyKey = None
+    ) -> Response:
+        r"""Queue the analysis of a picture, an animation or a video.
+
+        For instance:
+
+            curl -H "X-API-Key: $KEY" -H "Content-Type: application/json" "$URL/v1/create-detection-task" \
+              -d '{"type": "image", "media_url": "https://example.com/photo.jpg"}'
+        """
+        can_sign = owner_of(caller_of(request).id) != ANYONE
+        new = new_task(body, tasks.attributes, tasks.allow, can_sign=can_sign)
+        return await _queued(tasks, request, new, tasks.types, idempotency_key)
+
+    @router.post("/create-mask-task")
+    async def create_mask_task(
+        request: Request, body: MaskTaskRequest, idempotency_key: IdempotencyKey = None
+    ) -> Response:
+        r"""Queue a picture, an animation or a video to be given back with its faces unrecognisable.
+
+        For instance:
+
+            curl -H "X-API-Key: $KEY" -H "Content-Type: application/json" "$URL/v1/create-mask-task" \
+              -d '{"type": "video", "media_url": "https://example.com/street.mp4", "method": "solid"}'
+        """
+        if tasks.objects is None:
+            message = "Masked media is kept in the storage, which is switched off."
+            raise NotOffered(message)
+        can_sign = owner_of(caller_of(request).id) != ANYONE
+        return await _queued(
+            tasks,
+            request,
+            new_mask_task(body, tasks.allow, can_sign=can_sign),
+            tasks.mask_types,
+            idempotency_key,
+        )
+
+    return router
+
+
+async def _queued(
+    tasks: Tasks, request: Request, new: NewTask, types: Collection[TaskType], idempotency_key: str | None
+) -> Response:
+    caller = caller_of(request)
+    if new.options.type not in types:
+        message = f"type: this service does not analyse {new.options.type.value} media yet."
+        raise InvalidOption(message)
+    tasks.intake.check(new.media_url)
+    same = None
+    if idempotency_key is not None:
+        # Of two kinds of tasks the same body means two tasks.
+        body = {"path": request.scope["path"], "body": await request.json()}
+        same = SameRequest(idempotency_key, _body_hash(body))
+    answer = await tasks.store.create(
+        owner_of(caller.id), tasks.plans.of(caller.plan), new, request_id_of(request.scope), same
+    )
+    tasks.wake()
+    return Response(to_json(answer), media_type="application/json")
+
+
+def _body_hash(body: Any) -> bytes:  # noqa: ANN401 - whatever JSON it is
+    """Tell bodies apart by what they say: neither spaces nor the order of fields matter."""
+    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).digest()
