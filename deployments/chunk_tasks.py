@@ -121,7 +121,7 @@ class RayChunks:
             return cast("bytes", record)
 
     def _new_worker(self) -> Any:  # noqa: ANN401 - Ray's handles have no type here
-        strategy = None
+        strategy: Any = None
         if self._node is not None:
             strategy = NodeAffinitySchedulingStrategy(self._node, soft=False)
         remote: Any = ray.remote(

@@ -50,7 +50,9 @@ class TaskRunner:
         configure_logging()
         self._closing = AsyncExitStack()
         settings = load_settings()
-        engine, self._own = await open_engine(args, settings, stage, attributes, pools)
+        # Who is seen is asked at the ingress alone: here that network would only take memory.
+        looks_only = args.model_copy(update={"embedding_network": None})
+        engine, self._own = await open_engine(looks_only, settings, stage, attributes, pools)
         chunks = RayChunks(ChunkNetworks(args, detector, crops))
         pipelines: dict[TaskType, MediaPipeline] = {
             TaskType.IMAGE: ImagePipeline(engine),
