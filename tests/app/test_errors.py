@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404),
+        ("GET", "/nothing", 404),
         ("GET", "/api/v1/nothing", 404),
         ("POST", "/api/v1/detect/", 404),
         ("GET", "/api/v1/detect", 405),
