@@ -116,7 +116,7 @@ def test_without_a_key_nobody_gets_in(
         ("GET", "/api/v1/detect", 405),
         ("PUT", "/api/v1/mask", 405),
         ("DELETE", "/health", 405),
-        ("GET", "/", 404),
+        ("GET", "/nothing", 404),
         ("POST", "/api/v1/detect/", 404),
         ("GET", "/api/v2/detect", 404),
         ("GET", "/api/v1/../../etc/passwd", 404),
