@@ -50,6 +50,7 @@ class Tasks(_Part):
     """Videos, pictures and animations, analysed in the background."""
 
     create = _sent(task_calls.create_task)
+    create_mask = _sent(task_calls.create_mask_task)
     get = _sent(task_calls.get_task)
     list = _sent(task_calls.list_tasks)
     cancel = _sent(task_calls.cancel_task)

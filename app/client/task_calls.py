@@ -70,6 +70,57 @@ def create_task(
     )
 
 
+class MaskTaskFields(TypedDict, total=False):
+    """What may be asked of a mask task; the service's own defaults stand for what is left out.
+
+    Attributes:
+        start_time: video only; seconds at which masking begins.
+        end_time: video only; seconds at which it ends.
+        min_face_size: smallest side in pixels.
+        confidence_threshold: what is less certain is not masked.
+        method: gaussian, pixelate, solid or elliptical.
+        strength: of the method.
+        padding: by how much of its size a box grows on each side.
+        callback_url: who is told of the end.
+        metadata: up to 2 KB of your own, echoed in the result.
+    """
+
+    start_time: float
+    end_time: float | None
+    min_face_size: int
+    confidence_threshold: float
+    method: str
+    strength: int
+    padding: float
+    callback_url: str | None
+    metadata: Mapping[str, Any] | None
+
+
+def create_mask_task(
+    media_type: MediaType,
+    media_url: str,
+    *,
+    idempotency_key: str | None = None,
+    **fields: Unpack[MaskTaskFields],
+) -> Call[CreatedTask]:
+    """Queue a video, a picture or an animation to be given back with its faces unrecognisable.
+
+    Args:
+        media_type: what the media is.
+        media_url: as of `create_task`.
+        idempotency_key: as of `create_task`.
+        fields: see `MaskTaskFields`.
+    """
+    body = without_nones(**fields) | {"type": media_type, "media_url": media_url}
+    return Call(
+        "POST",
+        "/v1/create-mask-task",
+        as_result(CreatedTask),
+        json=body,
+        headers={"Idempotency-Key": idempotency_key or f"client-{uuid.uuid4().hex}"},
+    )
+
+
 def get_task(task_id: str) -> Call[Task]:
     """Tell how a task is, and what it found once it has."""
     return Call("GET", f"/v1/task/{segment(task_id)}", as_result(Task))

@@ -178,7 +178,7 @@ def test_a_client_that_hangs_up_is_forgotten(server: Server) -> None:
         b"POST /api/v1/detect HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZZ\r\n",
         b"GET /health HTTP/9.9\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00",
-        b"GET / HTTP/1.1\r\nX: " + b"a" * 200_000 + b"\r\n\r\n",
+        b"GET /nothing HTTP/1.1\r\nX: " + b"a" * 200_000 + b"\r\n\r\n",
     ],
 )
 def test_bent_http_is_refused(server: Server, head: bytes) -> None:
