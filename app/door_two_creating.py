@@ -5,9 +5,7 @@ fields -> media that is taken -> the same request before? -> queue -> answer
 
 from __future__ import annotations
 
-import hashlib
-import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Header, Request
 from pydantic_core import to_json
@@ -15,10 +13,10 @@ from starlette.responses import Response
 
 from app.auth import caller_of
 from app.errors import NotOffered
+from app.idempotency import known_request
 from app.middleware import request_id_of
 from app.tasks.mask_requests import MaskTaskRequest, new_mask_task
 from app.tasks.requests import DetectionTaskRequest, new_task
-from app.tasks.store import SameRequest
 from app.tasks.values import ANYONE, owner_of
 from pipelines.errors import InvalidOption
 
@@ -87,18 +85,11 @@ async def _queued(
         message = f"type: this service does not analyse {new.options.type.value} media yet."
         raise InvalidOption(message)
     tasks.intake.check(new.media_url)
-    same = None
-    if idempotency_key is not None:
-        # Of two kinds of tasks the same body means two tasks.
-        body = {"path": request.scope["path"], "body": await request.json()}
-        same = SameRequest(idempotency_key, _body_hash(body))
+    body = None if idempotency_key is None else await request.json()
+    # Of two kinds of tasks the same body means two tasks.
+    same = known_request(idempotency_key, request.scope["path"], body)
     answer = await tasks.store.create(
         owner_of(caller.id), tasks.plans.of(caller.plan), new, request_id_of(request.scope), same
     )
     tasks.wake()
     return Response(to_json(answer), media_type="application/json")
-
-
-def _body_hash(body: Any) -> bytes:  # noqa: ANN401 - whatever JSON it is
-    """Tell bodies apart by what they say: neither spaces nor the order of fields matter."""
-    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).digest()

@@ -105,6 +105,14 @@ def environment(settings: Settings, place: Place, ports: Ports) -> dict[str, str
         "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(int(settings.upload_timeout_s) + 15),
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "30",
         "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": str(SLOWEST_ANSWER_S),
+        # A busy machine is no broken one: what starts slowly is not killed and started again, and a replica
+        # that is late once or twice is not taken out, all others with it.
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+        "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "30",
+        "RAY_SERVE_HAPROXY_HEALTH_CHECK_FASTINTER": "1s",  # the time that a check may take as well
+        "RAY_SERVE_HAPROXY_HEALTH_CHECK_DOWNINTER": "1s",
+        "RAY_SERVE_HAPROXY_HEALTH_CHECK_FALL": "3",
+        "RAY_SERVE_HAPROXY_HEALTH_CHECK_RISE": "1",
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback_http),
         "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(fallback_grpc),
         "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(ports.replicas[0]),

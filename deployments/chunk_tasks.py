@@ -11,13 +11,12 @@ soon as the command that deployed the service has ended.)
 from __future__ import annotations
 
 import asyncio
-import functools
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-import cv2
 import ray
 import structlog
 from ray.exceptions import (
@@ -45,8 +44,6 @@ from pipelines.video.analyze_chunk import ChunkAnalyzer
 from pipelines.video.records import write_record
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     from app.tasks.mask_work import MaskJob
     from app.tasks.video_work import ChunkJob
     from deployments.args import AppArgs
@@ -96,7 +93,7 @@ class RayChunks:
             WorkerDied: the worker is gone, or came to no end.
         """
         async with self._turns.turn(job.owner, job.path):
-            worker = self._resting.pop() if self._resting else self._new_worker()
+            worker = await self._worker()
             try:
                 record = await asyncio.wait_for(worker.analyse.remote(job), _patience_s(job))
             except RayTaskError as error:
@@ -120,6 +117,15 @@ class RayChunks:
             self._rest(worker)
             return cast("bytes", record)
 
+    async def _worker(self) -> Any:  # noqa: ANN401 - Ray's handles have no type here
+        """Return a worker that lives: who died at rest did not die of the chunk that comes next."""
+        while self._resting:
+            worker = self._resting.pop()
+            with suppress(RayActorError):
+                await worker.is_there.remote()
+                return worker
+        return self._new_worker()
+
     def _new_worker(self) -> Any:  # noqa: ANN401 - Ray's handles have no type here
         strategy: Any = None
         if self._node is not None:
@@ -134,7 +140,7 @@ class RayChunks:
         return remote.remote(self._networks)
 
     def _rest(self, worker: Any) -> None:  # noqa: ANN401 - as above
-        """Keep a worker for the next chunk, and let the one go that has rested for longest by then."""
+        """Keep a worker for the next chunk; all are let go once there was none for long."""
         self._resting.append(worker)
         self._last_rest = time.monotonic()
         asyncio.get_running_loop().call_later(WORKERS_REST_S, self._let_go)
@@ -164,82 +170,61 @@ def _patience_s(job: ChunkJob | MaskJob) -> float:
 
 
 class ChunkWorker:
-    """Works on one chunk after the other in a process of its own."""
+    """Works on one chunk after the other in a process of its own; networks are opened when first asked."""
 
     def __init__(self, networks: ChunkNetworks) -> None:
         configure_logging()
         self._networks = networks
+        #: The one loop of this process, which handles stay bound to.
+        self._loop = asyncio.new_event_loop()
+        self._lane: Lane = HereLane() if networks.detector is None else ThreadLane(workers=1)
+        self._detector: Detector | None = None
+        self._reader: FaceReader | None = None
+
+    def is_there(self) -> None:
+        """Answer, as only the living do."""
 
     def analyse(self, job: ChunkJob | MaskJob) -> bytes:
         """Return a chunk's record, or what came of a mask task's chunk."""
         begun = time.perf_counter()
         if isinstance(job, (WriteChunkJob, WriteAnimationJob)):
-            cv2.setNumThreads(1)
             outcome = job.run()
         else:
-            outcome = _in_this_process(_analysed(self._networks, job))
+            outcome = self._loop.run_until_complete(self._analysed(job))
         log.info("chunk done", ms=round((time.perf_counter() - begun) * 1e3), bytes=len(outcome))
         return outcome
 
+    async def _analysed(self, job: ChunkJob | FindJob) -> bytes:
+        args, options = self._networks.args, job.options
+        if self._detector is None:
+            self._detector = await self._open_detector()
+        if options.attributes and self._reader is None:
+            self._reader = await self._open_reader()
+        analyzer = ChunkAnalyzer(
+            self._detector,
+            self._lane,
+            self._reader if options.attributes else None,
+            partial(shown_attributes, wanted=options.attributes),
+            small_side=args.small_side,
+            square=args.square,
+            at_once=FRAMES_AT_ONCE if self._networks.detector is not None else 1,
+        )
+        if isinstance(job, FindJob):
+            return await find_faces(analyzer, job.frames, options)
+        return write_record([record async for record in analyzer.records(job.frames, options)])
 
-async def _analysed(networks: ChunkNetworks, job: ChunkJob | FindJob) -> bytes:
-    options = job.options
-    lane, detector = await _detector(networks)
-    reader = await _reader(networks, lane) if options.attributes else None
-    args = networks.args
-    analyzer = ChunkAnalyzer(
-        detector,
-        lane,
-        reader,
-        partial(shown_attributes, wanted=options.attributes),
-        small_side=args.small_side,
-        square=args.square,
-        at_once=FRAMES_AT_ONCE if networks.detector is not None else 1,
-    )
-    if isinstance(job, FindJob):
-        return await find_faces(analyzer, job.frames, options)
-    return write_record([record async for record in analyzer.records(job.frames, options)])
+    async def _open_detector(self) -> Detector:
+        if self._networks.detector is not None:
+            (pool,) = (await open_pools({"detector": self._networks.detector})).values()
+            return pool
+        args = self._networks.args
+        network = open_network(args.detectors[0], args, load_settings())
+        give_back_memory()
+        return InlineDetector(network, self._lane)
 
-
-async def _detector(networks: ChunkNetworks) -> tuple[Lane, Detector]:
-    if networks.detector is None:
-        return _inline(networks.args)
-    (pool,) = (await open_pools({"detector": networks.detector})).values()
-    return _lane_beside(), pool
-
-
-async def _reader(networks: ChunkNetworks, lane: Lane) -> FaceReader:
-    if networks.attributes is None:
-        return _inline_reader(networks.args)
-    pool = await PoolCropNetworks.open(networks.attributes)
-    return open_reader(networks.args, load_settings(), lane, pool)
-
-
-@functools.cache
-def _lane_beside() -> Lane:
-    return ThreadLane(workers=1)
-
-
-@functools.cache
-def _inline(args: AppArgs) -> tuple[Lane, Detector]:
-    lane = HereLane()
-    detector = InlineDetector(open_network(args.detectors[0], args, load_settings()), lane)
-    give_back_memory()
-    return lane, detector
-
-
-@functools.cache
-def _inline_reader(args: AppArgs) -> FaceReader:
-    reader = open_reader(args, load_settings(), HereLane())
-    give_back_memory()
-    return reader
-
-
-@functools.cache
-def _loop() -> asyncio.AbstractEventLoop:
-    return asyncio.new_event_loop()
-
-
-def _in_this_process(work: Coroutine[Any, Any, bytes]) -> bytes:
-    """Do the work on the one loop of this process, which handles stay bound to."""
-    return _loop().run_until_complete(work)
+    async def _open_reader(self) -> FaceReader:
+        handle = self._networks.attributes
+        pool = None if handle is None else await PoolCropNetworks.open(handle)
+        reader = open_reader(self._networks.args, load_settings(), self._lane, pool)
+        give_back_memory()
+        return reader

@@ -39,10 +39,6 @@ class Kept:
         """Return a row's lines."""
         return self._path(row).read_bytes().splitlines()
 
-    def has(self, row: int) -> bool:
-        """Tell whether a row's result is there."""
-        return self._path(row).exists()
-
     def drop(self, rows: Iterable[int]) -> None:
         """Forget rows; those that are not there as well."""
         for row in rows:

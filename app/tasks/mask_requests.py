@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from app.metadata import checked_metadata
 from app.net.urls import LONGEST_URL
 from app.tasks.requests import (
     LARGEST_FACE,
@@ -16,7 +17,6 @@ from app.tasks.requests import (
     Seconds,
     Whole,
     check_callback,
-    checked_metadata,
     refuse,
     without_nulls,
 )

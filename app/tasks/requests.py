@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticSerializationError, to_json
 
+from app.metadata import checked_metadata
 from app.net.urls import LONGEST_URL, BadAddress, read_address
 from app.tasks.values import NewTask, TaskOptions, TaskType
 from pipelines.attributes import Attribute
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from app.net.allowing import AllowList
 
-METADATA_BYTES = 2048
 MOST_ATTRIBUTES = 64
 LONGEST_NAME = 128
 #: A day and a half of video is more than any file of the largest accepted size holds.
@@ -167,33 +166,6 @@ def check_callback(url: str, allow: AllowList, *, can_sign: bool) -> None:
 def _is_listed(host: str, allow: AllowList) -> bool:
     """Tell whether the operator may have opened this host; who connects looks again."""
     return allow.names(host) or bool(allow.networks)
-
-
-def checked_metadata(metadata: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return what is echoed in the result.
-
-    Raises:
-        InvalidOption: it is too much, or no JSON.
-    """
-    if metadata is None:
-        return None
-    try:
-        size = len(to_json(metadata, inf_nan_mode="strings"))
-    except (PydanticSerializationError, ValueError, RecursionError):
-        refuse("metadata", "it cannot be written as JSON")
-    if size > METADATA_BYTES:
-        refuse("metadata", f"it has {size} bytes as JSON; {METADATA_BYTES} are allowed")
-    if _has_odd_numbers(metadata):
-        refuse("metadata", "NaN and Infinity are no JSON")
-    return metadata
-
-
-def _has_odd_numbers(value: object) -> bool:
-    if isinstance(value, float):
-        return value != value or value in {float("inf"), float("-inf")}  # noqa: PLR0124 - NaN is unlike itself
-    if isinstance(value, dict):
-        return any(map(_has_odd_numbers, value.values()))
-    return isinstance(value, list) and any(map(_has_odd_numbers, value))
 
 
 def refuse(name: str, why: str) -> NoReturn:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import delete, func, insert, select
 
+from app import idempotency
 from app.db.ids import first_id_at, new_id
 from app.db.task_tables import IdempotencyRow, TaskChunkRow, TaskPageRow, TaskRow
-from app.db.upsert import insert_for
 from app.errors import Conflict, Forbidden, NotFound
 from app.tasks.answers import created_answer, result_json
 from app.tasks.estimate import estimate_s
@@ -24,9 +23,10 @@ from pipelines.errors import InvalidOption
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
-    from app.db.engine import Database, Reading, Writing
+    from app.db.engine import Database, Reading
+    from app.idempotency import KnownRequest
     from app.plans import Plan
     from app.tasks.objects import TaskObjects
     from app.tasks.signing import TextSigner
@@ -35,16 +35,7 @@ if TYPE_CHECKING:
 MOST_PER_PAGE = 100
 #: What is answered in one piece; longer results are read on from a cursor.
 INLINE_BYTES = 8 * 1024 * 1024
-IDEMPOTENCY_LIVES = timedelta(days=1)
 _TASKS_CURSOR, _RESULT_CURSOR = "tasks", "result"
-
-
-@dataclass(frozen=True, slots=True)
-class SameRequest:
-    """How a request is known when it comes again."""
-
-    key: str
-    body_hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +65,7 @@ class TaskStore:
         self._inline_bytes = inline_bytes
 
     async def create(
-        self, owner: UUID, plan: Plan, new: NewTask, request_id: str, same: SameRequest | None = None
+        self, owner: UUID, plan: Plan, new: NewTask, request_id: str, same: KnownRequest | None = None
     ) -> dict[str, Any]:
         """Queue a task and return what its owner hears: the first answer, where the request came before.
 
@@ -84,20 +75,13 @@ class TaskStore:
         """
         now = self._now()
         async with self._database.transaction() as tx:
-            if same is not None and (first := await self._first_answer(tx, owner, same, now)) is not None:
+            if (first := await idempotency.claim(tx, owner, same, now)) is not None:
                 return first
             await check_minutes(tx, owner, plan, now)
             task_id = new_id(now)
             estimated = await estimate_s(tx, new.options)
             answer = created_answer(request_id, task_id, now, estimated)
-            if same is not None:
-                statement = insert_for(tx.dialect, IdempotencyRow).values(
-                    owner=owner, key=same.key, body_hash=same.body_hash, answer=answer, created_at=now
-                )
-                # Where the same request comes twice at the same moment, this waits for the other's end.
-                noted = await tx.execute(statement.on_conflict_do_nothing())
-                if not noted.rowcount and (first := await self._first_answer(tx, owner, same, now)):
-                    return first
+            await idempotency.note(tx, owner, same, answer)
             await tx.execute(insert(TaskRow).values(_new_row(owner, new, task_id, now, estimated)))
         return answer
 
@@ -246,31 +230,8 @@ class TaskStore:
     async def forget_old_keys(self) -> None:
         """Forget idempotency keys that are too old to mean the same request."""
         async with self._database.transaction() as tx:
-            before = self._now() - IDEMPOTENCY_LIVES
+            before = self._now() - idempotency.LIVES
             await tx.execute(delete(IdempotencyRow).where(IdempotencyRow.created_at < before))
-
-    async def _first_answer(
-        self, tx: Writing, owner: UUID, same: SameRequest, now: datetime
-    ) -> dict[str, Any] | None:
-        row = (
-            await tx.execute(
-                select(IdempotencyRow.body_hash, IdempotencyRow.answer, IdempotencyRow.created_at).where(
-                    IdempotencyRow.owner == owner, IdempotencyRow.key == same.key
-                )
-            )
-        ).one_or_none()
-        if row is None:
-            return None
-        if row.created_at < now - IDEMPOTENCY_LIVES:
-            await tx.execute(
-                delete(IdempotencyRow).where(IdempotencyRow.owner == owner, IdempotencyRow.key == same.key)
-            )
-            return None
-        if row.body_hash != same.body_hash:
-            message = "This Idempotency-Key was used with another request body."
-            raise Conflict(message)
-        answer: dict[str, Any] = row.answer
-        return answer
 
     async def _result_cursor(self, task: Task, following: int | None) -> str | None:
         if following is None:

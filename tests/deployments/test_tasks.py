@@ -27,8 +27,8 @@ ATTRIBUTES = ["age", "gender", "emotion", "pose", "glasses", "mask", "quality", 
 EMOTIONS = {"neutral", "happy", "sad", "angry", "surprised", "disgusted", "fearful"}
 SECONDS = 40
 #: Chunks of a few seconds of the video: there are some to lose.
-SMALL_CHUNKS = {"chunks": {"num_cpus": 0.1, "work_s": 1.0}}
-WORKER = "ray::ChunkWorker.analyse"
+SMALL_CHUNKS = {"chunks": {"num_cpus": 0.1, "work_s": 1.0, "at_once": 4}}
+WORKER, AT_REST = "ray::ChunkWorker.analyse", "ray::ChunkWorker"
 
 
 @pytest.fixture(scope="module")
@@ -82,12 +82,12 @@ def _walk(media: FileServer, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 -
     return {"type": "video", "media_url": f"{media.url}/walk.mp4", "sample_rate": 10, **fields}
 
 
-def workers(service: Trial) -> list[psutil.Process]:
-    """Return the processes that analyse a chunk at this moment."""
+def workers(service: Trial, title: str = WORKER) -> list[psutil.Process]:
+    """Return the processes that analyse a chunk at this moment, or those of another title."""
     found = []
     for process in service.processes():
         try:
-            if WORKER in " ".join(process.cmdline()):
+            if title in " ".join(process.cmdline()):
                 found.append(process)
         except psutil.Error:
             continue
@@ -205,6 +205,17 @@ def test_media_that_kill_whoever_analyses_them(service: Trial, client: TaskClien
     assert (task["status"], task["error"]["code"]) == ("failed", "internal_error")
     assert "3 times" in task["error"]["message"]
     after = client.wait(client.create(**_walk(media, end_time=2)))
+    assert after["status"] == "succeeded", after
+
+
+def test_workers_that_die_at_rest(service: Trial, client: TaskClient, media: FileServer) -> None:
+    """As many as a task may lose, and one more, die between two tasks: nobody notices."""
+    assert client.wait(client.create(**_walk(media)))["status"] == "succeeded"
+    resting = workers(service, AT_REST)
+    assert len(resting) == 4
+    for worker in resting:
+        worker.kill()
+    after = client.wait(client.create(**_walk(media, end_time=1)))
     assert after["status"] == "succeeded", after
 
 

@@ -213,7 +213,7 @@ async def test_bodies_that_are_no_request(service: Service, body: bytes) -> None
 
 async def test_what_is_in_range_is_taken(service: Service) -> None:
     """Borders count as inside, null as left out, 2.0 as 2; fields that nobody knows are ignored."""
-    metadata = {"né": ["\u0000", 1, None, {"x": 1.5}], "big": 2**60}
+    metadata = {"né": ["\u0007", 1, None, {"x": 1.5}], "big": 2**60}
     answer = await service.create(
         sample_rate=30.0,
         min_face_size=0,

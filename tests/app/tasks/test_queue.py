@@ -11,9 +11,10 @@ from sqlalchemy import select
 
 from app.db.task_tables import TaskChunkRow, WebhookDeliveryRow
 from app.errors import Conflict, Forbidden, NotFound, RateLimited
+from app.idempotency import KnownRequest
 from app.tasks.paging import Page, PageFiller
 from app.tasks.queue import FRAMES, MOST_TRIES, POISON, TRACKS, Beat, LeaseLost
-from app.tasks.store import SameRequest, TaskFilter
+from app.tasks.store import TaskFilter
 from app.tasks.values import ChunkPlan, MediaFacts, MediaPlan, Status, TaskFailure
 from app.tasks.watch import Watch
 from pipelines.errors import InvalidOption
@@ -227,14 +228,14 @@ async def test_deleting_leaves_nothing(desk: Desk) -> None:
 
 async def test_the_same_request_is_the_same_task(desk: Desk) -> None:
     """A key and body that come again, even at the same moment, get the first answer; another body none."""
-    same = SameRequest("once", b"1" * 32)
+    same = KnownRequest("once", b"1" * 32)
     answers = await asyncio.gather(
         *(desk.store.create(ALICE, SMALL, picture(), f"req_{each}", same) for each in range(5))
     )
     assert len({answer["task_id"] for answer in answers}) == 1
     assert len({answer["request_id"] for answer in answers}) == 1
     with pytest.raises(Conflict):
-        await desk.store.create(ALICE, SMALL, picture(), "req_x", SameRequest("once", b"2" * 32))
+        await desk.store.create(ALICE, SMALL, picture(), "req_x", KnownRequest("once", b"2" * 32))
     other = await desk.store.create(BOB, SMALL, picture(), "req_y", same)
     assert other["task_id"] != answers[0]["task_id"]
     assert await desk.store.count_open() == 2

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +38,7 @@ OUTPUT = ROOT / "tests" / "output" / "console"
 #: Names under which browsers are installed; FACEFLEET_BROWSER names another.
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 START_S = 90
-PATIENCE_MS = 10_000
+PATIENCE_MS = 30_000
 #: What ends the browser, last things first.
 TO_CLOSE: list[Callable[[], None]] = []
 #: What browsers say of an answer that a test asked for on purpose.
@@ -117,6 +125,7 @@ def browser() -> Browser:
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
+    expect.set_options(timeout=PATIENCE_MS)
     playwright = sync_playwright().start()
     # Root may not use the browser's sandbox; the pages are our own.
     started = playwright.chromium.launch(executable_path=path or None, args=["--no-sandbox"])
@@ -177,6 +186,12 @@ def log_in_quietly(page: Page, console: Console) -> None:
     page.context.add_cookies(
         [{"name": "facefleet_admin", "value": answer.cookies["facefleet_admin"], "url": console.url}]
     )
+
+
+def follow(page: Page, link: Locator) -> None:
+    """Follow a link, and wait until the scripts of the page behind it listen."""
+    with page.expect_navigation(wait_until="load"):
+        link.click()
 
 
 def fill_login(page: Page, password: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 
-from tests.e2e.console.conftest import ADMIN, new_key_dialog
+from tests.e2e.console.conftest import ADMIN, follow, new_key_dialog
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -41,7 +41,7 @@ def test_a_key_lives_and_ends(page: Page, console: Console) -> None:
     """Made, it opens; renamed, it still does; turned off, it stops within seconds; deleted, it is gone."""
     key = make_key(page, "a life")
     assert status_with(console, key) == 200
-    page.get_by_role("link", name="a life").click()
+    follow(page, page.get_by_role("link", name="a life"))
     expect(page.get_by_text(key)).to_have_count(0)
     page.get_by_role("textbox", name="Name").fill("another name")
     page.get_by_role("combobox", name="Plan").select_option("free")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 
-from tests.e2e.console.conftest import new_library
+from tests.e2e.console.conftest import follow, new_library
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ def test_people_are_enrolled_found_and_erased(
     """Of three dropped photos one is taken and two are refused; the person is found, and gone."""
     new_library(console, "crew", name=MARKUP)
     page.goto("/libraries")
-    page.get_by_role("link", name=MARKUP).click()
+    follow(page, page.get_by_role("link", name=MARKUP))
     page.locator("[data-files]").set_input_files([portrait_path, group_photo_path, cat_path])
     verdicts = page.locator(".verdict")
     expect(verdicts.filter(has_text="enrolled")).to_have_count(1)
@@ -35,7 +35,7 @@ def test_people_are_enrolled_found_and_erased(
     page.locator("[data-search-file]").set_input_files(portrait_path)
     expect(page.locator("[data-matches] .face")).to_contain_text("portrait")
     expect(page.locator("[data-search-overlay] rect.box")).to_have_count(1)
-    page.get_by_role("link", name="portrait").click()
+    follow(page, page.get_by_role("link", name="portrait"))
     expect(page.get_by_text("quality")).to_be_visible()
     page.get_by_role("button", name="Forget this face").click()
     expect(page.get_by_text("None: nobody is found")).to_be_visible()
@@ -71,7 +71,7 @@ def test_a_library_is_made_and_deleted(page: Page) -> None:
     making = page.get_by_role("dialog", name="New library")
     making.get_by_label("Identifier").fill("short-lived")
     making.get_by_role("button", name="Make it").click()
-    page.get_by_role("link", name="short-lived").click()
+    follow(page, page.get_by_role("link", name="short-lived"))
     page.get_by_role("button", name="Delete").first.click()
     page.get_by_role("button", name="Delete the library").click()
     expect(page).to_have_url("/libraries")

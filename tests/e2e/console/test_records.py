@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.console.conftest import ADMIN
+from tests.e2e.console.conftest import ADMIN, follow
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,7 @@ def test_an_image_is_looked_at_and_deleted(page: Page, console: Console, image_i
     thumbnail = first.locator("img")
     expect(thumbnail).to_be_visible()
     assert thumbnail.evaluate("image => image.decode().then(() => image.naturalWidth)") == 400
-    first.get_by_role("link").click()
+    follow(page, first.get_by_role("link"))
     expect(page).to_have_url(f"/images/{image_id}")
     expect(page.locator("[data-overlay] rect.box")).to_have_count(6)
     expect(page.locator(".face")).to_have_count(6)
