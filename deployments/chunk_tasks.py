@@ -170,7 +170,24 @@ def _patience_s(job: ChunkJob | MaskJob) -> float:
 
 
 class ChunkWorker:
-    """Works on one chunk after the other in a process of its own; networks are opened when first asked."""
+    """A process that works on one chunk after the other.
+
+    It has no coroutines: Ray would run all of it on a loop of its own, in which no other can be run.
+    """
+
+    def __init__(self, networks: ChunkNetworks) -> None:
+        self._analyst = ChunkAnalyst(networks)
+
+    def is_there(self) -> None:
+        """Answer, as only the living do."""
+
+    def analyse(self, job: ChunkJob | MaskJob) -> bytes:
+        """Return a chunk's record, or what came of a mask task's chunk."""
+        return self._analyst.analyse(job)
+
+
+class ChunkAnalyst:
+    """Does the work; networks are opened when first asked for."""
 
     def __init__(self, networks: ChunkNetworks) -> None:
         configure_logging()
@@ -180,9 +197,6 @@ class ChunkWorker:
         self._lane: Lane = HereLane() if networks.detector is None else ThreadLane(workers=1)
         self._detector: Detector | None = None
         self._reader: FaceReader | None = None
-
-    def is_there(self) -> None:
-        """Answer, as only the living do."""
 
     def analyse(self, job: ChunkJob | MaskJob) -> bytes:
         """Return a chunk's record, or what came of a mask task's chunk."""
