@@ -36,9 +36,11 @@ from app.tasks.ports import WorkerDied
 from app.tasks.turns import Turns
 from deployments.crop_handles import PoolCropNetworks
 from deployments.handles import RESTARTING, open_pools
+from deployments.metrics import export_metrics
 from deployments.networks import open_network, open_reader
 from pipelines.errors import DependencyDown, FacefleetError
 from pipelines.lane import HereLane, InlineDetector, ThreadLane, give_back_memory
+from pipelines.metrics import CHUNK_SECONDS
 from pipelines.redact.find import find_faces
 from pipelines.video.analyze_chunk import ChunkAnalyzer
 from pipelines.video.records import write_record
@@ -191,6 +193,7 @@ class ChunkAnalyst:
 
     def __init__(self, networks: ChunkNetworks) -> None:
         configure_logging()
+        export_metrics("worker")
         self._networks = networks
         #: The one loop of this process, which handles stay bound to.
         self._loop = asyncio.new_event_loop()
@@ -205,7 +208,9 @@ class ChunkAnalyst:
             outcome = job.run()
         else:
             outcome = self._loop.run_until_complete(self._analysed(job))
-        log.info("chunk done", ms=round((time.perf_counter() - begun) * 1e3), bytes=len(outcome))
+        took_s = time.perf_counter() - begun
+        CHUNK_SECONDS.note(took_s, type(job).__name__.removesuffix("Job").lower())
+        log.info("chunk done", ms=round(took_s * 1e3), bytes=len(outcome))
         return outcome
 
     async def _analysed(self, job: ChunkJob | FindJob) -> bytes:
