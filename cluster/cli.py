@@ -16,7 +16,8 @@ from app.commands.running import Asking, KeyFile, Url, read_connection
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("cluster.service_cli", "up"),
     "down": ("cluster.service_cli", "down"),
-    "status": ("app.commands.status", "status"),
+    "status": ("cluster.status_cli", "status"),
+    "scale": ("cluster.scale_cli", "scale"),
     "migrate": ("app.commands.migrating", "migrate"),
     "metrics": ("cluster.metrics_cli", "metrics"),
     "doctor": ("cluster.doctor_cli", "doctor"),

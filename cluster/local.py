@@ -20,10 +20,12 @@ from cluster.environment import environment, place_of
 from cluster.ports import LOOPBACK, obstacle, ports_for
 from cluster.processes import end_marked, marked
 from cluster.ray_start import start_ray
+from cluster.scaling import scaled
 
 if TYPE_CHECKING:
     from app.settings import Settings
     from cluster.environment import Place
+    from cluster.scaling import Wish
 
 CONFIG = Path(__file__).parent.parent / "serve_config.yaml"
 NAMESPACE = "serve"
@@ -91,6 +93,7 @@ def start(settings: Settings, config: Path = CONFIG) -> Running:
             keep_logs(place)
             clear_leftovers(place)
             raise
+        shutil.copyfile(config, shape_file(place))
         # Written last: what is written here is known to work.
         (place.run / "state.json").write_text(json.dumps(asdict(running)))
         return running
@@ -116,12 +119,61 @@ def stop(settings: Settings) -> bool:
         return found
 
 
+def shape_file(place: Place) -> Path:
+    """Return where the shape lies that was started."""
+    return place.run / "shape.yaml"
+
+
+def scaled_file(place: Place) -> Path:
+    """Return where the shape lies that was scaled by hand since the start, if it was."""
+    return place.run / "scaled.yaml"
+
+
+def scale(settings: Settings, wishes: list[Wish]) -> None:
+    """Give the running service other numbers of replicas; no request is lost meanwhile.
+
+    Raises:
+        ServiceProblem: there is no service, or it could not be changed.
+        BadWish: a wish cannot be fulfilled.
+    """
+    place = place_of(settings)
+    with FileLock(place.run / "lock"):
+        running = read_state(place)
+        if running is None or not is_up(running) or not shape_file(place).exists():
+            message = "no service of this home runs here"
+            raise ServiceProblem(message)
+        os.environ.update(environment(settings, place, ports_for(place.home)))
+        shape = yaml.safe_load(shape_file(place).read_text())
+        now = yaml.safe_load(_current_shape(place).read_text())
+        made = scaled(shape, now, wishes, has_gpu=_has_gpu(running))
+        wanted = place.run / "wanted.yaml"
+        wanted.write_text(yaml.safe_dump(made, sort_keys=False))
+        deploy(running, read_config(wanted, settings))
+        wanted.replace(scaled_file(place))
+
+
+def _current_shape(place: Place) -> Path:
+    found = scaled_file(place)
+    return found if found.exists() else shape_file(place)
+
+
+def _has_gpu(running: Running) -> bool:
+    import ray  # noqa: PLC0415 - the environment must be set first
+
+    ray.init(address=running.ray_address, log_to_driver=False, logging_level=logging.ERROR)
+    try:
+        return bool(ray.cluster_resources().get("GPU", 0) > 0)
+    finally:
+        ray.shutdown()
+
+
 def clear_leftovers(place: Place) -> None:
     """End what is left of the service and drop its scratch files."""
     if left := end_marked(place.mark, LEFTOVERS_GRACE_S):
         message = f"{left} processes of the service at {place.home} could not be ended"
         raise ServiceProblem(message)
-    (place.run / "state.json").unlink(missing_ok=True)
+    for file in (place.run / "state.json", scaled_file(place)):
+        file.unlink(missing_ok=True)
     for entry in place.scratch.iterdir():
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry, ignore_errors=True)

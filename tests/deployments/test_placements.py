@@ -160,6 +160,23 @@ def test_replicas_that_are_killed_come_back(service: Trial, picture: bytes, kind
     assert post(service, picture).status_code == 200
 
 
+def test_scaling_by_hand(service: Trial, picture: bytes) -> None:
+    """Other numbers of replicas, and back to those of the shape, under load: no request is lost."""
+    with crowd(service, picture, clients=2) as seen:
+        up = service.facefleet("scale", "stage=3", "detector-yunet=1")
+        assert up.returncode == 0, up.stderr
+        assert (len(service.replicas("stage")), len(service.replicas("detector-yunet"))) == (3, 1)
+        back = service.facefleet("scale", "stage=auto", "detector=auto")
+        assert back.returncode == 0, back.stderr
+    assert (len(service.replicas("stage")), len(service.replicas("detector-yunet"))) == (2, 2)
+    assert seen.errors == []
+    assert [reply for reply in seen.replies if reply.status != 200] == []
+    assert len(seen.replies) > 20
+    wrong = service.facefleet("scale", "attributes=2")
+    assert wrong.returncode == 2
+    assert "attributes does not run in this shape" in wrong.stderr
+
+
 def _all_well(seen: Crowd, killed: float) -> bool:
     """Tell whether answers have been good for three seconds on end."""
     last_bad = killed + seen.well_since(killed)

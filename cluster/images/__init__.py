@@ -1,0 +1,1 @@
+"""What images of the service are made from."""

@@ -1,0 +1,1 @@
+"""The service on Kubernetes, as KubeRay runs it."""
