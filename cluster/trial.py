@@ -77,6 +77,7 @@ def trial_service(
     args: Mapping[str, object] | None = None,
     variables: Mapping[str, str] | None = None,
     weights: Path | None = None,
+    proxy_location: str | None = None,
 ) -> Iterator[Trial]:
     """Start a service and yield it.
 
@@ -84,12 +85,14 @@ def trial_service(
         args: what differs from the `args` of `serve_config.yaml`.
         variables: more of its environment.
         weights: a folder with installed weights to use instead of fetching them.
+        proxy_location: on which machines the edge is, if not as the file says.
     """
     home = Path(tempfile.mkdtemp(prefix="facefleet-trial-")).resolve()
     (port,) = free_ports(1)
     key, admin_password = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
     config = yaml.safe_load(CONFIG.read_text())
     config["applications"][0]["args"] |= args or {}
+    config["proxy_location"] = proxy_location or config["proxy_location"]
     (home / "serve_config.yaml").write_text(yaml.safe_dump(config))
     if weights is not None:
         (home / "models").symlink_to(weights.resolve())

@@ -21,6 +21,14 @@ from deployments.task_runner import TaskRunner
 #: Beyond those that may wait for its lane, an ingress replica holds requests whose bodies still arrive or
 #: whose answers still leave; what is too much is shed by the lane, in words.
 BESIDES_WAITING = 256
+#: How the autoscaler goes about it, in seconds: load that lasts gets replicas within moments, since callers
+#: wait; they go slowly, since it may come back and starting one costs more than keeping one for a while.
+PACE = {
+    "metrics_interval_s": 1.0,
+    "look_back_period_s": 5.0,
+    "upscale_delay_s": 3.0,
+    "downscale_delay_s": 60.0,
+}
 #: Long enough for the largest picture, and for what is to be written before a replica goes down.
 SHUTDOWN_S = 30.0
 
@@ -117,6 +125,7 @@ def _deployment(cls: type, name: str, replicas: ReplicaArgs, limits: dict[str, A
                 "min_replicas": replicas.min_replicas,
                 "max_replicas": replicas.max_replicas,
                 "target_ongoing_requests": replicas.target_ongoing_requests,
+                **PACE,
             }
         }
     )
