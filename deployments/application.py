@@ -8,11 +8,13 @@ from typing import Any
 import ray
 from ray import serve
 from ray.serve import Application
+from ray.serve.config import AutoscalingPolicy
 from ray.serve.schema import LoggingConfig
 
 from app.settings import load_settings
 from deployments.args import POOL_PREFIX, AppArgs, ReplicaArgs, with_gpu_share
 from deployments.attribute_pool import AttributePool
+from deployments.backlog import POLICY
 from deployments.detector_pool import DetectorPool
 from deployments.image_stage import ImageStage
 from deployments.ingress import Ingress
@@ -43,7 +45,12 @@ def build(args: AppArgs) -> Application:
     runner = None
     if load_settings().database_enabled:
         detector, crops = pools.get(_argument(now.detectors[0])), pools.get("attributes")
-        runner = _deployment(TaskRunner, "tasks", now.tasks, {}).bind(now, detector, crops, **engine)
+        by_backlog = AutoscalingPolicy(
+            policy_function=POLICY, policy_kwargs={"per_replica": now.tasks.target_ongoing_requests}
+        )
+        runner = _deployment(TaskRunner, "tasks", now.tasks, {}, by_backlog).bind(
+            now, detector, crops, **engine
+        )
     before = _with_gpu_shares(now.before(args.leaving))
     leaving = _leaving(before, {**pools, **engine})
     application: Application = ingress.bind(now, runner, leaving=leaving, **engine)
@@ -116,7 +123,13 @@ def _shedding(replicas: ReplicaArgs) -> dict[str, Any]:
     return {"max_ongoing_requests": replicas.max_waiting, "max_queued_requests": replicas.max_waiting}
 
 
-def _deployment(cls: type, name: str, replicas: ReplicaArgs, limits: dict[str, Any]) -> Any:  # noqa: ANN401 - serve has no types
+def _deployment(
+    cls: type,
+    name: str,
+    replicas: ReplicaArgs,
+    limits: dict[str, Any],
+    policy: AutoscalingPolicy | None = None,
+) -> Any:  # noqa: ANN401 - serve has no types
     scaling: dict[str, Any] = (
         {"num_replicas": replicas.min_replicas}
         if replicas.min_replicas == replicas.max_replicas
@@ -126,6 +139,7 @@ def _deployment(cls: type, name: str, replicas: ReplicaArgs, limits: dict[str, A
                 "max_replicas": replicas.max_replicas,
                 "target_ongoing_requests": replicas.target_ongoing_requests,
                 **PACE,
+                **({} if policy is None else {"policy": policy}),
             }
         }
     )

@@ -28,7 +28,10 @@ class ReplicaArgs(_Args):
     min_replicas: int = Field(default=1, ge=0, description="Replicas kept when idle.")
     max_replicas: int = Field(default=1, ge=1, description="Replicas under full load.")
     target_ongoing_requests: float = Field(
-        default=4.0, gt=0, description="Requests in work per replica that the autoscaler aims at."
+        default=4.0,
+        gt=0,
+        description="Requests in work per replica that the autoscaler aims at; of `tasks` those tasks that "
+        "wait or run.",
     )
     num_cpus: float = Field(default=0.1, ge=0, description="Cores that Ray sets aside for each replica.")
     num_gpus: float | None = Field(

@@ -14,6 +14,7 @@ from app.tasks.mask_work import MaskAnimationPipeline, MaskVideoPipeline
 from app.tasks.opening import open_tasks
 from app.tasks.values import TaskType
 from app.tasks.video_work import AnimationPipeline, VideoPipeline
+from deployments.backlog import unfinished_tasks
 from deployments.chunk_tasks import ChunkNetworks, RayChunks
 from deployments.engine import open_engine
 from deployments.health import refuse_unready
@@ -75,6 +76,10 @@ class TaskRunner:
     async def wake(self) -> None:
         """Look for work now: a task came, or one was cancelled."""
         self._tasks.wake()
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """Tell Serve's autoscaler how many tasks wait or run."""
+        return unfinished_tasks()
 
     async def check_health(self) -> None:
         """Have Serve replace a replica whose lane does not come back.

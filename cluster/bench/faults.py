@@ -3,8 +3,8 @@
     python -m cluster.bench.faults [WEIGHTS_FOLDER]
 
 A service on two nodes (two raylets of this box; the edge is on the first), each kind of replica on both.
-Clients send pictures all the time. Each fault is real: SIGKILL. Told are how long requests went wrong after it,
-what callers saw, and how long until everything that should run did again. Writes bench/faults.json.
+Clients send pictures all the time. Each fault is real: SIGKILL. Told are how long requests went wrong after
+it, what callers saw, and how long until everything that should run did again. Writes bench/faults.json.
 """
 
 from __future__ import annotations

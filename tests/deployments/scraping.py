@@ -11,6 +11,8 @@ from cluster.metrics_names import shown_names
 from pipelines.metrics import METRICS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cluster.trial import Trial
     from pipelines.metrics import Count, Level, Spread
 
@@ -40,16 +42,18 @@ def shown(metric: Count | Level | Spread) -> set[str]:
     return set(shown_names(metric))
 
 
-def scrape(service: Trial, wanted: frozenset[str]) -> Samples:
-    """Return all samples by name, once there is one of each of these metrics."""
+def scrape(
+    service: Trial, wanted: frozenset[str], fits: Callable[[Samples], bool] = lambda _: True
+) -> Samples:
+    """Return all samples by name, once there is one of each of these metrics and they fit."""
     names = {name for metric in METRICS if metric.name in wanted for name in shown(metric)}
     deadline = time.monotonic() + PATIENCE_S
     while True:
         samples = read(service)
         missing = names - samples.keys()
-        if not missing:
+        if not missing and fits(samples):
             return samples
-        assert time.monotonic() < deadline, missing
+        assert time.monotonic() < deadline, missing or "they do not fit"
         time.sleep(0.5)
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from cluster.trial import Trial, trial_service
 from tests.deployments.crowd import Crowd, crowd
 from tests.deployments.reshaping import reshape, run_inside
-from tests.deployments.scraping import BATCHES, QUICKLY, scrape, total
+from tests.deployments.scraping import BATCHES, QUICKLY, Samples, scrape, total
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,10 +130,13 @@ def test_pictures_of_many_requests_run_together(service: Trial) -> None:
 
 def test_batches_are_seen(service: Trial) -> None:
     """Prometheus reads how many requests ran together, and the stages' times from where they ran."""
-    samples = scrape(service, BATCHES | {"stage_seconds"})
-    name = "ray_facefleet_batch_size_{}_total"
-    batches = total(samples, name.format("count"), pool="detector", deployment="detector-yunet")
-    assert batches < total(samples, name.format("sum"), pool="detector", deployment="detector-yunet")
+    count, size = (f"ray_facefleet_batch_size_{part}_total" for part in ("count", "sum"))
+    of_the_pool = {"pool": "detector", "deployment": "detector-yunet"}
+
+    def ran_together(samples: Samples) -> bool:
+        return total(samples, count, **of_the_pool) < total(samples, size, **of_the_pool)
+
+    samples = scrape(service, BATCHES | {"stage_seconds"}, ran_together)
     assert total(samples, "ray_facefleet_stage_seconds_count_total", stage="decode", deployment="stage") > 0
 
 
