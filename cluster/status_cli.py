@@ -28,7 +28,7 @@ def status(context: typer.Context, *, json: AsJson = False) -> None:
         fleet: dict[str, Any] | None = None
         if connection_of(context).admin is not None:
             try:
-                fleet = {**client.admin.overview(), "requests_in_work": requests_in_work()}
+                fleet = {**client.console.overview(), "requests_in_work": requests_in_work()}
             except ApiError as error:
                 fleet = {"problem": error.message}
         if json:
