@@ -36,7 +36,7 @@ from app.tasks.ports import WorkerDied
 from app.tasks.turns import Turns
 from deployments.crop_handles import PoolCropNetworks
 from deployments.handles import RESTARTING, open_pools
-from deployments.networks import open_network, open_reader
+from deployments.networks import open_embedder, open_network, open_reader
 from pipelines.errors import DependencyDown, FacefleetError
 from pipelines.lane import HereLane, InlineDetector, ThreadLane, give_back_memory
 from pipelines.redact.find import find_faces
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from app.tasks.mask_work import MaskJob
     from app.tasks.video_work import ChunkJob
     from deployments.args import AppArgs
+    from pipelines.embed_faces import FaceEmbedder
     from pipelines.ports import Detector, Lane
     from pipelines.read_attributes import FaceReader
 
@@ -180,6 +181,7 @@ class ChunkWorker:
         self._lane: Lane = HereLane() if networks.detector is None else ThreadLane(workers=1)
         self._detector: Detector | None = None
         self._reader: FaceReader | None = None
+        self._embedder: FaceEmbedder | None = None
 
     def is_there(self) -> None:
         """Answer, as only the living do."""
@@ -200,6 +202,8 @@ class ChunkWorker:
             self._detector = await self._open_detector()
         if options.attributes and self._reader is None:
             self._reader = await self._open_reader()
+        if options.embed and self._embedder is None:
+            self._embedder = await self._open_embedder()
         analyzer = ChunkAnalyzer(
             self._detector,
             self._lane,
@@ -208,6 +212,7 @@ class ChunkWorker:
             small_side=args.small_side,
             square=args.square,
             at_once=FRAMES_AT_ONCE if self._networks.detector is not None else 1,
+            embedder=self._embedder if options.embed else None,
         )
         if isinstance(job, FindJob):
             return await find_faces(analyzer, job.frames, options)
@@ -223,8 +228,17 @@ class ChunkWorker:
         return InlineDetector(network, self._lane)
 
     async def _open_reader(self) -> FaceReader:
-        handle = self._networks.attributes
-        pool = None if handle is None else await PoolCropNetworks.open(handle)
+        pool = await self._open_pool()
         reader = open_reader(self._networks.args, load_settings(), self._lane, pool)
         give_back_memory()
         return reader
+
+    async def _open_embedder(self) -> FaceEmbedder:
+        pool = await self._open_pool()
+        embedder = open_embedder(self._networks.args, load_settings(), self._lane, pool)
+        give_back_memory()
+        return embedder
+
+    async def _open_pool(self) -> PoolCropNetworks | None:
+        handle = self._networks.attributes
+        return None if handle is None else await PoolCropNetworks.open(handle)
