@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pipelines.canvas import CanvasPool
 from pipelines.errors import DependencyDown
 from pipelines.looks import SMALL_SIDE, candidates_of, faces_of, lay_out, looks_at
+from pipelines.metrics import FACES, FRAMES
 from pipelines.video.animation import animation_frames
 from pipelines.video.decode import sampled_frames
 from pipelines.video.records import frame_record, is_embedded, large_enough
@@ -194,6 +195,8 @@ class ChunkAnalyzer:
             self._canvases.give(canvas)
         found = faces_of(candidates_of(proposals, looks), NMS_THRESHOLD)
         faces = large_enough(found, options.min_face_px)
+        FRAMES.add(1)
+        FACES.add(len(faces), "video")
         told: Sequence[Mapping[str, Any]] = ()
         if options.attributes and self._reader and self._tell and seen.pixels is not None:
             shown = await self._reader.read(seen.pixels, faces, options.attributes)
