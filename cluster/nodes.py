@@ -55,7 +55,11 @@ def add_node(settings: Settings, name: str, cpus: int) -> None:
         f"--object-store-memory={OBJECT_STORE_BYTES}",
         "--disable-usage-stats",
     ]
-    variables = environment(settings, place, ports_for(place.home))
+    # What makes one box stay on loopback forbids a second node; its address is said above.
+    variables = {
+        **environment(settings, place, ports_for(place.home)),
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1",
+    }
     ran = subprocess.run(  # noqa: S603 - our own command
         command,
         env={**os.environ, **variables, NODE_ENV: name},

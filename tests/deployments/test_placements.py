@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cluster.trial import Trial, trial_service
+from cluster.trial import Trial, run_facefleet, trial_service
 from tests.deployments.crowd import Crowd, crowd
 from tests.deployments.reshaping import reshape, run_inside
 from tests.deployments.scraping import BATCHES, QUICKLY, Samples, scrape, total
@@ -175,9 +175,22 @@ def test_scaling_by_hand(service: Trial, picture: bytes) -> None:
     assert seen.errors == []
     assert [reply for reply in seen.replies if reply.status != 200] == []
     assert len(seen.replies) > 20
+    told = operators_status(service)
+    assert told.index("stage") < told.index("2/2")
+    assert "requests in work: 0" in told
+    assert "queue: 0 tasks wait, 0 run" in told
     wrong = service.facefleet("scale", "attributes=2")
     assert wrong.returncode == 2
     assert "attributes does not run in this shape" in wrong.stderr
+
+
+def operators_status(service: Trial) -> str:
+    """Return what `facefleet status` tells the administrator."""
+    given = {"FACEFLEET_URL": service.url, "FACEFLEET_KEY": service.key}
+    given["FACEFLEET_ADMIN_PASSWORD"] = service.admin_password
+    ran = run_facefleet(("status",), {**service.variables, **given})
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
 
 
 def _all_well(seen: Crowd, killed: float) -> bool:
