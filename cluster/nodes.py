@@ -1,4 +1,4 @@
-"""More machines for a service than one, for trying: raylets of their own on this box, which join its Ray.
+"""More nodes for a service than one, for trying: raylets of their own on this box, which join its Ray.
 
     python -m cluster.nodes --name second --cpus 2
 
@@ -41,38 +41,46 @@ def add_node(settings: Settings, name: str, cpus: int) -> None:
     if running is None:
         message = "no service of this home runs here"
         raise ServiceProblem(message)
-    agent, agent_grpc, runtime_env, metrics = free_ports(4)
-    command = [
-        *(sys.executable, "-m", "ray.scripts.scripts", "start", f"--address={running.ray_address}"),
-        f"--node-ip-address={LOOPBACK}",
-        f"--num-cpus={cpus}",
-        f"--dashboard-agent-listen-port={agent}",
-        f"--dashboard-agent-grpc-port={agent_grpc}",
-        f"--runtime-env-agent-port={runtime_env}",
-        f"--metrics-export-port={metrics}",
-        "--min-worker-port=0",
-        "--max-worker-port=0",
-        f"--object-store-memory={OBJECT_STORE_BYTES}",
-        "--disable-usage-stats",
-    ]
-    # What makes one box stay on loopback forbids a second node; its address is said above.
-    variables = {
-        **environment(settings, place, ports_for(place.home)),
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1",
-    }
-    ran = subprocess.run(  # noqa: S603 - our own command
-        command,
-        env={**os.environ, **variables, NODE_ENV: name},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=START_TIMEOUT_S,
-        check=False,
-        cwd=place.run,
-    )
-    if ran.returncode != 0:
-        message = f"the node did not start:\n{ran.stdout[-2000:]}{ran.stderr[-2000:]}"
+    variables = {**environment(settings, place, ports_for(place.home)), NODE_ENV: name}
+    log = place.run / f"node-{name}.log"
+    with log.open("wb") as out:  # no pipe: what is started keeps it open
+        code = subprocess.run(  # noqa: S603 - our own command
+            [sys.executable, "-m", "cluster.join", running.ray_address, str(cpus)],
+            env={**os.environ, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            timeout=START_TIMEOUT_S,
+            check=False,
+        ).returncode
+    if code != 0:
+        message = f"the node did not start (see {log}):\n{log.read_text(errors='replace')[-2000:]}"
         raise ServiceProblem(message)
+
+
+def join(address: str, cpus: int) -> None:
+    """Start a raylet in the environment of this process, and leave it running.
+
+    `ray start` does this too, but either refuses a second node on loopback or leaves loopback.
+    """
+    from ray._private.node import Node  # noqa: PLC0415 - the environment must be set first
+    from ray._private.parameter import RayParams  # noqa: PLC0415 - as above
+
+    agent, agent_grpc, runtime_env, metrics = free_ports(4)
+    parameters = RayParams(
+        gcs_address=address,
+        node_ip_address=LOOPBACK,
+        num_cpus=cpus,
+        dashboard_agent_listen_port=agent,
+        metrics_agent_port=agent_grpc,
+        runtime_env_agent_port=runtime_env,
+        metrics_export_port=metrics,
+        min_worker_port=0,
+        max_worker_port=0,
+        object_store_memory=OBJECT_STORE_BYTES,
+        include_log_monitor=False,
+    )
+    Node(parameters, head=False, shutdown_at_exit=False, spawn_reaper=False)
 
 
 def processes_of(mark: str, name: str) -> list[psutil.Process]:

@@ -114,6 +114,14 @@ def test_what_cannot_work_is_told_before_anything_starts(
     assert "Traceback" not in ran.stderr
 
 
+@pytest.mark.parametrize("command", [("metrics",), ("scale", "ingress=2")], ids=lambda each: each[0])
+def test_commands_for_what_does_not_run(variables: dict[str, str], command: tuple[str, ...]) -> None:
+    """They say so and end with an error."""
+    ran = run_facefleet(command, variables)
+    assert ran.returncode == 1
+    assert "no service of this home runs here" in ran.stderr
+
+
 def test_down_where_nothing_runs_says_so(variables: dict[str, str]) -> None:
     """Stopping what is not there is no error, however often."""
     for _ in range(2):
