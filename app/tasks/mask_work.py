@@ -23,7 +23,7 @@ from pipelines.boxes import grow
 from pipelines.errors import InvalidMedia
 from pipelines.redact.animation import EveryPicture, picture_times, write_animation
 from pipelines.redact.cover import Coverage, CoverOptions, cover
-from pipelines.redact.find import FAINT, EveryFrame, read_found
+from pipelines.redact.find import FAINT, EveryFrame, large_side, read_found
 from pipelines.redact.join import join, remux
 from pipelines.redact.output import OutputOptions, decide
 from pipelines.redact.plan import Span, frame_times, plan_redaction
@@ -189,10 +189,12 @@ class _Task:
     def mask(self) -> MaskOptions:
         return MaskOptions(self.asked.method, self.asked.strength, self.asked.padding)
 
-    @property
-    def found(self) -> FrameOptions:
+    def found(self, size: tuple[int, int]) -> FrameOptions:
         """Return what is asked of each frame: also faces that are less sure, for tracks that are."""
-        return FrameOptions(self.options.confidence_threshold * FAINT, self.options.min_face_size)
+        smallest = self.options.min_face_size
+        return FrameOptions(
+            self.options.confidence_threshold * FAINT, smallest, large_side=large_side(size, smallest)
+        )
 
     def padded(self, coverage: Coverage) -> dict[int, tuple[Box, ...]]:
         """Return what is hidden in each frame, by its place."""
@@ -254,7 +256,7 @@ class _VideoWork:
         if number in self.stages[0]:
             chunk = plans.plan.find[number]
             frames = EveryFrame(task.path, plans.probe.info, chunk)
-            return await task.executor.run(FindJob(task.owner, frames, task.found, chunk.work_s))
+            return await task.executor.run(FindJob(task.owner, frames, task.found(frames.size), chunk.work_s))
         if not self._boxes:
             return to_json({})
         chunk = plans.plan.write[number - len(self.stages[0])]
@@ -335,7 +337,7 @@ class _AnimationWork:
         task = self._task
         if number == 0:
             frames = EveryPicture(task.path, self._info)
-            return await task.executor.run(FindJob(task.owner, frames, task.found, 0.0))
+            return await task.executor.run(FindJob(task.owner, frames, task.found(frames.size), 0.0))
         target = task.beside("masked")
         boxes = task.padded(self._coverage)
         await task.executor.run(

@@ -20,12 +20,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipelines.redact.leaps import leaps
 from pipelines.video.tracking import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from pipelines.redact.leaps import Box
 
 #: A face that is missed for half a second is hidden meanwhile; frames' times are uneven, hence the rest.
 BRIDGE_S = 0.6
@@ -39,8 +42,8 @@ _SMOOTH = 2
 _CUT_FRAMES = 3
 #: Two pictures differ where their thumbnails do by so many grey levels, and follow each other so little.
 _CUT_LEVELS, _CUT_ALIKE, _FLAT = 16.0, 0.5, 2.0
-#: Sightings over which the speed at a track's end is taken.
-_SPEED_SIGHTINGS = 4
+#: Sightings over which the speed at a track's end is taken, and by which share of its way a face may stray.
+_SPEED_SIGHTINGS, _STRAY = 4, 0.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,13 @@ def cover(found: Sequence[FoundFrame], times: Sequence[float], options: CoverOpt
         number_of = {seen: number for number, track in enumerate(forwards, count + 1) for seen in track}
         count += len(forwards)
         faces_at = {frame.index: frame.faces for frame in frames}
-        for track in [*forwards, *backwards]:
+        fast = leaps(
+            [
+                (frame.index, times[frame.index], _sure_or_not(frame.faces, options.confidence))
+                for frame in frames
+            ]
+        )
+        for track in [*forwards, *backwards, *fast]:
             sightings = [(index, faces_at[index][place]) for index, place in track]
             if max(seen.confidence for _, seen in sightings) < options.confidence:
                 continue
@@ -136,6 +145,10 @@ def cover(found: Sequence[FoundFrame], times: Sequence[float], options: CoverOpt
                 for index, box in _hidden(run, times, (first, last), _step(frames), options):
                     regions[index].append(Region(box, number))
     return _in_order(regions)
+
+
+def _sure_or_not(faces: Sequence[Sighting], confidence: float) -> list[tuple[int, Box, bool]]:
+    return [(place, face.box, face.confidence >= confidence) for place, face in enumerate(faces)]
 
 
 def _in_order(regions: Mapping[int, list[Region]]) -> Coverage:
@@ -295,8 +308,9 @@ def _follow(
     for end, inner, is_beyond in ((0, reach, at_s < seen_s[0]), (-1, -1 - reach, at_s > seen_s[-1])):
         speed = (boxes[end] - boxes[inner]) / (seen_s[end] - seen_s[inner])
         moved = speed * (at_s[is_beyond] - seen_s[end])[:, None]
-        edges[is_beyond, :2] += np.minimum(0, moved[:, :2])
-        edges[is_beyond, 2:] += np.maximum(0, moved[:, 2:])
+        stray = _STRAY * np.abs(moved).max(axis=1, keepdims=True, initial=0)
+        edges[is_beyond, :2] += np.minimum(0, moved[:, :2]) - stray
+        edges[is_beyond, 2:] += np.maximum(0, moved[:, 2:]) + stray
 
 
 def _smoothed(edges: NDArray[np.float64]) -> NDArray[np.float64]:

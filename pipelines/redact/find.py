@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 #: A face may be less sure than was asked for, by this factor, where its track is sure elsewhere.
 FAINT = 0.6
 _LOOK_SIDE = 8
+#: Side that the smallest face should have on the detector's canvas, and how large that gets for its sake.
+_SEEN_PX, _MOST_SIDE = 8.0, 960
+#: What detectors have by themselves.
+_USUAL_SIDE = 640
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,18 @@ class EveryFrame:
                 pixels = convert(frame)
                 self.looks[tick] = look_of(pixels)
                 yield SampledFrame(float(tick), pixels)
+
+
+def large_side(size: tuple[int, int], min_face_px: float) -> int:
+    """Return the longer side of the canvas on which faces of a film are looked for.
+
+    One face that is overlooked spoils a film, so small ones are worth a larger canvas than a detector has by
+    itself; where only large ones are to be hidden, 0 leaves it at that.
+    """
+    longest = max(size)
+    wanted = longest if min_face_px <= 0 else longest * _SEEN_PX / min_face_px
+    side = int(min(wanted, longest, _MOST_SIDE))
+    return side if side > _USUAL_SIDE else 0
 
 
 def look_of(pixels: NDArray[np.uint8]) -> bytes:

@@ -41,11 +41,19 @@ NMS_THRESHOLD = 0.4
 
 @dataclass(frozen=True, slots=True)
 class FrameOptions:
-    """What is asked of each frame; `min_face_px` is for the shorter side of a face."""
+    """What is asked of each frame.
+
+    Attributes:
+        confidence: of the detector, at least.
+        min_face_px: for the shorter side of a face.
+        attributes: what is told of each face.
+        large_side: longer side of the canvas that the detector looks at; 0 is its own.
+    """
 
     confidence: float = 0.5
     min_face_px: float = 0
     attributes: frozenset[Attribute] = frozenset()
+    large_side: int = 0
 
 
 class Decodable(Protocol):
@@ -133,7 +141,13 @@ class ChunkAnalyzer:
         reads = bool(options.attributes)
         if reads and self._reader is not None:
             self._reader.check(options.attributes)
-        looks = looks_at(frames.size, self._detector.spec, self._small_side, square=self._square)
+        looks = looks_at(
+            frames.size,
+            self._detector.spec,
+            self._small_side,
+            square=self._square,
+            large_side=options.large_side,
+        )
         # Frames that are only looked for faces are scaled in the step that converts them.
         scales_down = not reads and looks.large.scale < 1
         decoded = frames.decoded(looks.large.picture if scales_down else None)
