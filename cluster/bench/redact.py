@@ -3,7 +3,7 @@
 One face, whose box is known in every frame, moves over two scenes: large, small, blurred, hidden by a bar,
 leaving and returning; in each film in another way. A face counts as exposed in a frame where more than a
 fifth of its middle still shows what the source shows. `deface` is asked for the same films, threshold and
-black boxes in the same run; it is installed by who runs the bench, anywhere: `pip install deface onnxruntime`.
+black boxes in the same run; who runs the bench installs it, anywhere: `pip install deface onnxruntime`.
 """
 
 from __future__ import annotations
