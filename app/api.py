@@ -24,6 +24,7 @@ from app.errors import error_response
 from app.files import file_routes
 from app.middleware import BodyGuard, RequestRecord, request_id_of
 from app.records.traffic import kind_of
+from app.request_metrics import count_request
 from app.uploads import FORM_OVERHEAD
 from pipelines.errors import FacefleetError
 
@@ -120,14 +121,13 @@ def _limits(settings: Settings) -> Callable[[str], int]:
     return limit_for
 
 
-def _counting(services: Services) -> CountRequest | None:
-    if services.memory is None:
-        return None
-    traffic = services.memory.traffic
+def _counting(services: Services) -> CountRequest:
+    traffic = services.memory.traffic if services.memory is not None else None
 
     def count(route: str, status: int, took_ms: float, faces: int) -> None:
+        count_request(route, status, took_ms)
         kind = kind_of(route)
-        if kind is not None:
+        if traffic is not None and kind is not None:
             traffic.count(kind, status, took_ms, faces)
 
     return count

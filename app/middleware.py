@@ -18,6 +18,7 @@ import structlog
 from app.errors import DOOR_TWO, BodyTooSlow, MalformedBody, error_response
 from app.logs import log_bug
 from pipelines.errors import MediaTooLarge
+from pipelines.metrics import REQUESTS_IN_WORK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -85,6 +86,7 @@ class RequestRecord:
         request_id = _incoming_id(scope) or _new_id(scope)
         scope[REQUEST_ID] = request_id
         status = CLIENT_GONE
+        REQUESTS_IN_WORK.change(1)
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -101,6 +103,7 @@ class RequestRecord:
         except ClientGone:
             pass
         finally:
+            REQUESTS_IN_WORK.change(-1)
             route = getattr(scope.get("route"), "path", None)
             took_ms = round((time.perf_counter() - started) * 1e3, 2)
             if self._count is not None and route is not None:

@@ -65,6 +65,13 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=default_home, description="Folder that holds all data.")
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=1, le=65535, description="Port to listen on.")
+    metrics_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="Port on loopback where Prometheus reads figures; one that the home's path leads to if "
+        "unset, told by `facefleet metrics --address`.",
+    )
 
     api_key_enabled: bool = Field(default=True, description="Ask for a key in the X-API-Key header.")
     bootstrap_key: SecretStr | None = Field(

@@ -17,6 +17,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("cluster.service_cli", "up"),
     "down": ("cluster.service_cli", "down"),
     "status": ("app.commands.status", "status"),
+    "migrate": ("app.commands.migrating", "migrate"),
+    "metrics": ("cluster.metrics_cli", "metrics"),
     "doctor": ("cluster.doctor_cli", "doctor"),
     "detect": ("app.commands.pictures", "detect"),
     "mask": ("app.commands.pictures", "mask"),

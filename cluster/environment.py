@@ -88,11 +88,6 @@ def environment(settings: Settings, place: Place, ports: Ports) -> dict[str, str
         "RAY_START_HOOK": "cluster.ray_start.leave_out_client_server",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_DISABLE_IMPORT_WARNING": "1",
-        # Serve: HAProxy in front, gRPC between replicas, user code on the replica's own loop.
-        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-        "RAY_SERVE_ENABLE_HA_PROXY": "1",
-        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.25",  # looking ten times a second costs as much as it finds
-        "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",  # an operator wants to see the last request too
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(edge_program(place)),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(haproxy / "haproxy.cfg"),
         "RAY_SERVE_HAPROXY_SOCKET_PATH": str(haproxy / "admin.sock"),
@@ -102,6 +97,25 @@ def environment(settings: Settings, place: Place, ports: Ports) -> dict[str, str
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports.haproxy_metrics),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(ports.haproxy_stats),
         "RAY_SERVE_HAPROXY_NBTHREAD": str(min(4, max(1, (os.cpu_count() or 1) // 4))),
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback_http),
+        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(fallback_grpc),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(ports.replicas[0]),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(ports.replicas[-1]),
+        edge.BINARY_ENV: get_haproxy_binary(),
+        edge.ADDRESS_ENV: settings.host,
+        edge.LISTEN_ENV: LOOPBACK,
+        **everywhere(settings),
+    }
+
+
+def everywhere(settings: Settings) -> dict[str, str]:
+    """Return the variables that processes have on one box as in a cluster."""
+    return {
+        # Serve: HAProxy in front, gRPC between replicas, user code on the replica's own loop.
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.25",  # looking ten times a second costs as much as it finds
+        "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",  # an operator wants to see the last request too
         "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(int(settings.upload_timeout_s) + 15),
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "30",
         "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": str(SLOWEST_ANSWER_S),
@@ -113,14 +127,7 @@ def environment(settings: Settings, place: Place, ports: Ports) -> dict[str, str
         "RAY_SERVE_HAPROXY_HEALTH_CHECK_DOWNINTER": "1s",
         "RAY_SERVE_HAPROXY_HEALTH_CHECK_FALL": "3",
         "RAY_SERVE_HAPROXY_HEALTH_CHECK_RISE": "1",
-        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback_http),
-        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(fallback_grpc),
-        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(ports.replicas[0]),
-        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(ports.replicas[-1]),
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "5",
-        edge.BINARY_ENV: get_haproxy_binary(),
-        edge.ADDRESS_ENV: settings.host,
-        edge.LISTEN_ENV: LOOPBACK,
         edge.BODY_LIMIT_ENV: str(settings.max_image_bytes + EDGE_HEADROOM),
         # Large buffers are kept and used again instead of being mapped and cleared for every picture.
         "MALLOC_MMAP_THRESHOLD_": "268435456",

@@ -44,6 +44,12 @@ class Running:
     host: str
     port: int
     started_at: float
+    metrics_port: int | None = None
+
+    @property
+    def metrics_url(self) -> str | None:
+        """Tell where Prometheus reads its figures; None where it was started by an older version."""
+        return None if self.metrics_port is None else f"http://{LOOPBACK}:{self.metrics_port}/metrics"
 
     @property
     def url(self) -> str:
@@ -67,13 +73,18 @@ def start(settings: Settings, config: Path = CONFIG) -> Running:
         if problem := obstacle(settings.host, settings.port):
             message = f"{problem}; choose another place with FACE_API_HOST and FACE_API_PORT"
             raise ServiceProblem(message)
+        if settings.metrics_port and (problem := obstacle(LOOPBACK, settings.metrics_port)):
+            message = f"{problem}; choose another one with FACE_API_METRICS_PORT"
+            raise ServiceProblem(message)
         ports = ports_for(place.home)
         variables = environment(settings, place, ports)
         # Serve reads these when it is imported, here as in the processes that are started.
         os.environ.update(variables)
         shape = read_config(config, settings)
         try:
-            running = Running(start_ray(place, variables, ports), settings.host, settings.port, time.time())
+            metrics_port = settings.metrics_port or ports.metrics
+            address = start_ray(place, variables, ports, metrics_port)
+            running = Running(address, settings.host, settings.port, time.time(), metrics_port)
             deploy(running, shape)
             wait_until_up(running)
         except BaseException:

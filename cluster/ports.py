@@ -49,6 +49,11 @@ class Ports:
         return range(self.first + 4, self.first + NAMED)
 
     @property
+    def metrics(self) -> int:
+        """Tell where Prometheus reads all figures, unless the operator says otherwise."""
+        return self.ray[5]
+
+    @property
     def replicas(self) -> range:
         """Tell where replicas take requests from HAProxy."""
         return range(self.first + NAMED, self.first + BLOCK_SIZE)

@@ -28,13 +28,13 @@ def leave_out_client_server(params: Any, head: bool) -> None:  # noqa: ANN401, F
     params.ray_client_server_port = None
 
 
-def start_ray(place: Place, variables: Mapping[str, str], ports: Ports) -> str:
-    """Start a head node for the service and return its address.
+def start_ray(place: Place, variables: Mapping[str, str], ports: Ports, metrics_port: int) -> str:
+    """Start a head node for the service, whose figures are read at this port; return its address.
 
     Raises:
         RayDidNotStart: it did not come up.
     """
-    port, dashboard, agent, agent_grpc, runtime_env, metrics = ports.ray[:6]
+    port, dashboard, agent, agent_grpc, runtime_env = ports.ray[:5]
     command = [
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head"),
         f"--node-ip-address={LOOPBACK}",
@@ -43,7 +43,7 @@ def start_ray(place: Place, variables: Mapping[str, str], ports: Ports) -> str:
         f"--dashboard-agent-listen-port={agent}",
         f"--dashboard-agent-grpc-port={agent_grpc}",
         f"--runtime-env-agent-port={runtime_env}",
-        f"--metrics-export-port={metrics}",
+        f"--metrics-export-port={metrics_port}",
         "--min-worker-port=0",
         "--max-worker-port=0",
         f"--temp-dir={place.ray}",

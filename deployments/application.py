@@ -120,6 +120,8 @@ def _deployment(cls: type, name: str, replicas: ReplicaArgs, limits: dict[str, A
             }
         }
     )
+    if replicas.max_per_node is not None:
+        scaling["max_replicas_per_node"] = replicas.max_per_node
     return serve.deployment(
         cls,
         name=name,

@@ -37,6 +37,9 @@ class ReplicaArgs(_Args):
         description="GPU share that Ray sets aside for each replica; unset, replicas that run networks get "
         "an equal share of one GPU where the cluster has any. A replica without a share sees no GPU.",
     )
+    max_per_node: int | None = Field(
+        default=None, ge=1, description="Replicas on one machine at most; as many as fit if unset."
+    )
     max_waiting: int = Field(
         default=64, ge=1, description="Requests that may wait at a replica; more are answered 503."
     )

@@ -9,8 +9,10 @@ from ray import serve
 from app.settings import load_settings
 from deployments.crop_handles import CropParcel, unpack_crops
 from deployments.health import refuse_stuck
+from deployments.metrics import export_metrics
 from deployments.networks import open_crop_networks
 from pipelines.lane import ThreadLane, give_back_memory
+from pipelines.metrics import BATCH_SIZE
 from pipelines.read_attributes import answer_grouped
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ class AttributePool:
         networks = open_crop_networks(args, load_settings())
         self._networks = {network.spec.name: network for network in networks}
         self._lane = ThreadLane(workers=1, max_waiting=args.attributes.max_waiting)
+        export_metrics("attributes")
         give_back_memory()
         batcher: Any = self._batched
         batcher.set_max_batch_size(args.attributes.max_batch_size)
@@ -54,4 +57,5 @@ class AttributePool:
 
     @serve.batch
     async def _batched(self, asked: list[Arrays]) -> list[Rows]:
+        BATCH_SIZE.note(len(asked), "attributes")
         return await self._lane.run(answer_grouped, self._networks, asked)

@@ -36,9 +36,11 @@ from app.tasks.ports import WorkerDied
 from app.tasks.turns import Turns
 from deployments.crop_handles import PoolCropNetworks
 from deployments.handles import RESTARTING, open_pools
+from deployments.metrics import export_metrics
 from deployments.networks import open_network, open_reader
 from pipelines.errors import DependencyDown, FacefleetError
 from pipelines.lane import HereLane, InlineDetector, ThreadLane, give_back_memory
+from pipelines.metrics import CHUNK_SECONDS
 from pipelines.redact.find import find_faces
 from pipelines.video.analyze_chunk import ChunkAnalyzer
 from pipelines.video.records import write_record
@@ -170,19 +172,34 @@ def _patience_s(job: ChunkJob | MaskJob) -> float:
 
 
 class ChunkWorker:
-    """Works on one chunk after the other in a process of its own; networks are opened when first asked."""
+    """A process that works on one chunk after the other.
+
+    It has no coroutines: Ray would run all of it on a loop of its own, in which no other can be run.
+    """
+
+    def __init__(self, networks: ChunkNetworks) -> None:
+        self._analyst = ChunkAnalyst(networks)
+
+    def is_there(self) -> None:
+        """Answer, as only the living do."""
+
+    def analyse(self, job: ChunkJob | MaskJob) -> bytes:
+        """Return a chunk's record, or what came of a mask task's chunk."""
+        return self._analyst.analyse(job)
+
+
+class ChunkAnalyst:
+    """Does the work; networks are opened when first asked for."""
 
     def __init__(self, networks: ChunkNetworks) -> None:
         configure_logging()
+        export_metrics("worker")
         self._networks = networks
         #: The one loop of this process, which handles stay bound to.
         self._loop = asyncio.new_event_loop()
         self._lane: Lane = HereLane() if networks.detector is None else ThreadLane(workers=1)
         self._detector: Detector | None = None
         self._reader: FaceReader | None = None
-
-    def is_there(self) -> None:
-        """Answer, as only the living do."""
 
     def analyse(self, job: ChunkJob | MaskJob) -> bytes:
         """Return a chunk's record, or what came of a mask task's chunk."""
@@ -191,7 +208,9 @@ class ChunkWorker:
             outcome = job.run()
         else:
             outcome = self._loop.run_until_complete(self._analysed(job))
-        log.info("chunk done", ms=round((time.perf_counter() - begun) * 1e3), bytes=len(outcome))
+        took_s = time.perf_counter() - begun
+        CHUNK_SECONDS.note(took_s, type(job).__name__.removesuffix("Job").lower())
+        log.info("chunk done", ms=round(took_s * 1e3), bytes=len(outcome))
         return outcome
 
     async def _analysed(self, job: ChunkJob | FindJob) -> bytes:

@@ -8,10 +8,13 @@ from ray import serve
 
 from app.logs import configure_logging
 from app.settings import load_settings
+from deployments.args import POOL_PREFIX
 from deployments.health import refuse_stuck
+from deployments.metrics import export_metrics
 from deployments.networks import open_network
 from pipelines.batching import propose_grouped
 from pipelines.lane import ThreadLane, give_back_memory
+from pipelines.metrics import BATCH_SIZE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +31,7 @@ class DetectorPool:
         configure_logging()
         self._network = open_network(name, args, load_settings())
         self._lane = ThreadLane(workers=1, max_waiting=args.detector.max_waiting)
+        export_metrics(f"{POOL_PREFIX}{name}")
         give_back_memory()
         batcher: Any = self._batched
         batcher.set_max_batch_size(args.detector.max_batch_size)
@@ -51,4 +55,5 @@ class DetectorPool:
 
     @serve.batch
     async def _batched(self, pictures: list[tuple[list[NDArray[np.uint8]], float]]) -> list[list[Proposals]]:
+        BATCH_SIZE.note(len(pictures), "detector")
         return await self._lane.run(propose_grouped, self._network, pictures)

@@ -11,6 +11,7 @@ from ray.exceptions import ObjectLostError, RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RayServeException
 
 from pipelines.errors import DependencyDown, FacefleetError, Overloaded
+from pipelines.metrics import RETRIES
 from pipelines.results import MaskedImage
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ async def call(method: _Method, *args: object) -> Any:  # noqa: ANN401 - a handl
         except (RayActorError, DeploymentUnavailableError, ConnectionError) as error:
             if attempt == ATTEMPTS:
                 raise DependencyDown(RESTARTING) from error
+            RETRIES.add(1, "call")
         except asyncio.TimeoutError as error:
             message = "a stage of the service did not answer in time"
             raise DependencyDown(message) from error

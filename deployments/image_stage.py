@@ -10,6 +10,7 @@ from app.settings import load_settings
 from deployments.crop_handles import PoolCropNetworks
 from deployments.handles import Parcel, open_pools, pack, unpack
 from deployments.health import refuse_unready
+from deployments.metrics import export_metrics
 from deployments.networks import open_analyzer
 from pipelines.lane import give_back_memory
 
@@ -33,6 +34,7 @@ class ImageStage:
         detectors = await open_pools(pools) if pools else None
         crops = await PoolCropNetworks.open(attributes) if attributes is not None else None
         self._analyzer = open_analyzer(args, settings, args.stage.max_waiting, detectors, crops)
+        export_metrics("stage")
         give_back_memory()
 
     async def specs(self) -> tuple[DetectorSpec, ...]:

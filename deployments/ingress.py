@@ -19,6 +19,7 @@ from app.tasks.opening import open_tasks
 from deployments.engine import open_engine
 from deployments.fleet import RayFleet
 from deployments.health import refuse_unready
+from deployments.metrics import export_metrics
 from deployments.networks import embedding_model, offered_attributes
 from pipelines.lane import give_back_memory
 
@@ -84,6 +85,7 @@ class Ingress:
                     open_libraries(self._services, model, uploads=self._tasks.uploads)
                 )
         self._fleet = RayFleet(args)
+        export_metrics("ingress")
         give_back_memory()
 
     async def check_health(self) -> None:

@@ -17,6 +17,7 @@ from app.tasks.video_work import AnimationPipeline, VideoPipeline
 from deployments.chunk_tasks import ChunkNetworks, RayChunks
 from deployments.engine import open_engine
 from deployments.health import refuse_unready
+from deployments.metrics import export_metrics
 from deployments.networks import offered_attributes
 from pipelines.lane import give_back_memory
 
@@ -68,6 +69,7 @@ class TaskRunner:
         self._tasks = await self._closing.enter_async_context(
             open_tasks(services, pipelines, maskers=maskers, attributes=offered_attributes(args, settings))
         )
+        export_metrics("tasks")
         give_back_memory()
 
     async def wake(self) -> None:

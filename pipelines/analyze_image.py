@@ -24,6 +24,7 @@ from pipelines.errors import DependencyDown, InvalidOption
 from pipelines.gate import Gate
 from pipelines.looks import SMALL_SIDE, candidates_of, faces_of, lay_out, looks_at
 from pipelines.masking import mask_faces
+from pipelines.metrics import FACES, STAGE_SECONDS
 from pipelines.probe import probe_picture
 from pipelines.results import Detection, ImageInfo, MaskedImage, Profile
 
@@ -118,7 +119,10 @@ class ImageAnalyzer:
             detection, pixels = await self._detect(data, options, keep_pixels=looks_closely)
             if reader is not None:
                 detection = await _read(reader, detection, pixels)
-            return detection if embedder is None else await _embed(embedder, detection, pixels)
+            if embedder is not None:
+                detection = await _embed(embedder, detection, pixels)
+        count_picture(detection)
+        return detection
 
     async def mask(
         self, data: bytes, options: DetectOptions, mask: MaskOptions, encode: EncodeOptions
@@ -134,7 +138,9 @@ class ImageAnalyzer:
             start = perf_counter()
             detection, pixels = await self._detect(data, options, keep_pixels=True)
             assert pixels is not None  # noqa: S101 - narrows the type: they were asked for
-            return await self._lane.run(_finish_mask, detection, pixels, mask, encode, start)
+            masked = await self._lane.run(_finish_mask, detection, pixels, mask, encode, start)
+        count_picture(masked.detection)
+        return masked
 
     async def _detect(
         self, data: bytes, options: DetectOptions, *, keep_pixels: bool
@@ -251,6 +257,25 @@ async def _embed(embedder: FaceEmbedder, detection: Detection, pixels: NDArray[n
     profile = detection.profile
     times = replace(profile, embedding_ms=took_ms, total_ms=profile.total_ms + took_ms)
     return replace(detection, embedded=embedded, profile=times)
+
+
+def count_picture(detection: Detection) -> None:
+    """Count a picture that is done: its faces, and the time of every stage that ran."""
+    FACES.add(len(detection.faces), "picture")
+    profile = detection.profile
+    for stage, took_ms in (
+        ("decode", profile.decode_ms),
+        ("preprocess", profile.preprocess_ms),
+        ("inference", profile.blob_ms + profile.inference_ms + profile.postprocess_ms),
+        ("nms", profile.nms_ms),
+        ("attributes", profile.attributes_ms),
+        ("embedding", profile.embedding_ms),
+        ("mask", profile.mask_ms),
+        ("encode", profile.encode_ms),
+        ("total", profile.total_ms),
+    ):
+        if took_ms is not None:
+            STAGE_SECONDS.note(took_ms / 1e3, stage)
 
 
 def _finish_mask(

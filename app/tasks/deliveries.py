@@ -26,6 +26,7 @@ from app.tasks.queue import utc_now
 from app.webhooks.schedule import next_try
 from app.webhooks.sending import Attempt, Delivery, Outcome
 from pipelines.errors import Unavailable
+from pipelines.metrics import WEBHOOK_ATTEMPTS, WEBHOOK_LAG_SECONDS, WEBHOOK_SECONDS
 
 if TYPE_CHECKING:
     import uuid
@@ -136,7 +137,11 @@ class Deliverer:
         due = await self._claim()
         if due is None:
             return False
+        if due.attempts == 0:
+            WEBHOOK_LAG_SECONDS.note(max(0.0, (self._now() - due.started_at).total_seconds()))
         attempt = await self._attempt(due)
+        WEBHOOK_ATTEMPTS.add(1, attempt.outcome.value)
+        WEBHOOK_SECONDS.note(attempt.took_ms / 1e3)
         await self._note(due, attempt)
         return True
 

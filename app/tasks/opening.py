@@ -28,6 +28,7 @@ from app.services import s3_access
 from app.storage.s3 import s3_client
 from app.storage.s3_multipart import S3Multipart
 from app.tasks.deliveries import Deliverer
+from app.tasks.levels import measure_for_ever
 from app.tasks.objects import TaskObjects, UrlOptions
 from app.tasks.queue import TaskQueue
 from app.tasks.retention import remove_old
@@ -194,6 +195,8 @@ async def open_tasks(
             stack.push_async_callback(deliverer.close)
             await runner.start()
             stack.push_async_callback(runner.close)
+            measuring = asyncio.create_task(measure_for_ever(database))
+            stack.push_async_callback(_ended, measuring)
             keeping_tidy = asyncio.create_task(_keep_tidy(tasks, settings.retention_days))
             stack.push_async_callback(_ended, keeping_tidy)
         yield tasks

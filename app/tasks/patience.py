@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from pipelines.errors import Unavailable
+from pipelines.metrics import RETRIES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,6 +38,7 @@ async def patiently(step: Callable[[], Awaitable[T]], give_up_s: float = GIVE_UP
         except Unavailable as error:
             if time.monotonic() + wait_s > deadline:
                 raise
+            RETRIES.add(1, "task step")
             log.warning("a task waits", reason=error.message)
         await asyncio.sleep(wait_s * random.uniform(0.8, 1.2))  # noqa: S311 - spreads load, keeps no secret
         wait_s = min(wait_s * 2, LONGEST_WAIT_S)

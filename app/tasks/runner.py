@@ -22,6 +22,7 @@ from app.tasks.running import run_task
 from app.tasks.values import task_text
 from app.tasks.watch import LEASE_S, Watch
 from pipelines.errors import Unavailable
+from pipelines.metrics import LEASES_LOST, TASKS_TAKEN
 
 if TYPE_CHECKING:
     import uuid
@@ -107,6 +108,7 @@ class TaskRunner:
             claim = await self._shop.queue.claim(self._name, lost)
             if claim is None:
                 return
+            TASKS_TAKEN.add(1, claim.task.type.value)
             task = asyncio.create_task(run_task(self._shop, claim))
             self._working[claim.task.id] = (claim, task)
             task.add_done_callback(lambda done, claim=claim: self._done(claim, done))  # type: ignore[misc]
@@ -129,6 +131,7 @@ class TaskRunner:
         for task_id in fences.keys() - held:
             if task_id in self._working and self._working[task_id][0].fence == fences[task_id]:
                 self._working[task_id][1].cancel()
+                LEASES_LOST.add(1)
 
     async def _look(self) -> None:
         try:

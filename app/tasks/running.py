@@ -24,6 +24,7 @@ from app.tasks.ports import StagedWork, WorkerDied
 from app.tasks.queue import FRAMES, MOST_TRIES, POISON, TRACKS, LeaseLost
 from app.tasks.values import TaskFailure, TaskType, task_text
 from pipelines.errors import FacefleetError, SwitchedOff
+from pipelines.metrics import LEASES_LOST, TASKS_ENDED, WORKERS_DIED
 
 if TYPE_CHECKING:
     import uuid
@@ -93,7 +94,9 @@ async def run_task(shop: Workshop, claim: Claim) -> None:
             failure = await _attempt(shop, claim, folder)
         if failure is not None:
             await patiently(lambda: shop.queue.fail(claim, failure))
+        TASKS_ENDED.add(1, claim.task.type.value, "succeeded" if failure is None else "failed")
     except LeaseLost:
+        LEASES_LOST.add(1)
         log.info("task given up: it is another's now, or nobody's", task=task_text(claim.task.id))
 
 
@@ -150,6 +153,7 @@ async def _do_chunk(shop: Workshop, claim: Claim, work: MediaWork, number: int) 
             outcome = await patiently(lambda: work.analyse(number))
             break
         except WorkerDied:
+            WORKERS_DIED.add(1)
             deaths = await patiently(lambda: shop.queue.count_death(claim, number))
             log.warning("a worker died", task=task_text(claim.task.id), chunk=number, deaths=deaths)
             if deaths >= MOST_TRIES:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pipelines.errors import Overloaded
 from pipelines.gallery.gallery import Gallery
+from pipelines.metrics import GALLERY_BYTES, GALLERY_SEARCHES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable
@@ -97,7 +98,10 @@ class Shelf:
         self._books.move_to_end(library)
         gallery = book.gallery
         if gallery is None or gallery.revision < revision:
+            GALLERY_SEARCHES.add(1, "loaded" if gallery is None else "updated")
             gallery = await self._brought_to(library, book, revision)
+        else:
+            GALLERY_SEARCHES.add(1, "ready")
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._searching, gallery.search, queries, count)
 
@@ -117,6 +121,7 @@ class Shelf:
         book = self._books.pop(library, None)
         if book is not None:
             self._nbytes -= book.nbytes
+            GALLERY_BYTES.put(self._nbytes)
 
     @property
     def nbytes(self) -> int:
@@ -177,6 +182,7 @@ class Shelf:
                 self._nbytes += book.gallery.nbytes - book.nbytes
                 book.nbytes = book.gallery.nbytes
                 self._make_room(library)
+                GALLERY_BYTES.put(self._nbytes)
         except BaseException:
             if self._books.get(library) is book:
                 self.forget(library)

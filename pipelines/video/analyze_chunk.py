@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pipelines.canvas import CanvasPool
 from pipelines.looks import SMALL_SIDE, candidates_of, faces_of, lay_out, looks_at
+from pipelines.metrics import FACES, FRAMES
 from pipelines.video.animation import animation_frames
 from pipelines.video.decode import sampled_frames
 from pipelines.video.records import frame_record, large_enough
@@ -185,6 +186,8 @@ class ChunkAnalyzer:
             self._canvases.give(canvas)
         found = faces_of(candidates_of(proposals, looks), NMS_THRESHOLD)
         faces = large_enough(found, options.min_face_px)
+        FRAMES.add(1)
+        FACES.add(len(faces), "video")
         told: Sequence[Mapping[str, Any]] = ()
         if self._reader is not None and self._tell is not None and seen.pixels is not None:
             shown = await self._reader.read(seen.pixels, faces, options.attributes)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cluster.local import Running
     from cluster.trial import Trial
 
-PATIENCE_S = 120
+PATIENCE_S = 240
 
 
 def reshape(service: Trial, args: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from cluster.trial import Trial, trial_service
+from tests.deployments.scraping import LIBRARIES, QUICKLY, scrape, total
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,10 +38,17 @@ PEOPLE = 6
 
 
 @pytest.fixture(scope="module", params=list(PLACEMENTS))
-def client(request: pytest.FixtureRequest, weights_folder: Path) -> Iterator[httpx.Client]:
-    """Speak to a running service of this shape; connections are not kept, so replicas take turns."""
+def service(request: pytest.FixtureRequest, weights_folder: Path) -> Iterator[Trial]:
+    """Run a service of this shape."""
     shape: dict[str, Any] = PLACEMENTS[request.param]
-    with trial_service(shape, weights=weights_folder) as started, _client(started) as opened:
+    with trial_service(shape, QUICKLY, weights=weights_folder) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def client(service: Trial) -> Iterator[httpx.Client]:
+    """Speak to it; connections are not kept, so replicas take turns."""
+    with _client(service) as opened:
         yield opened
 
 
@@ -110,6 +118,15 @@ def test_every_replica_sees_what_was_answered(client: httpx.Client, portrait_pat
         assert client.delete("/library/turns/person/eileen").status_code == 200
         found = client.post("/library/turns/search", json={"image_url": picture}).json()
         assert found["faces"][0]["matches"] == []
+
+
+def test_operators_see_searches(service: Trial) -> None:
+    """Prometheus reads how many searches found their library in memory, and how much memory that is."""
+    samples = scrape(service, LIBRARIES)
+    name = "ray_facefleet_gallery_searches_total"
+    assert total(samples, name, library="ready") > 0
+    assert total(samples, name, library="loaded") > 0
+    assert total(samples, "ray_facefleet_gallery_bytes", deployment="ingress") > 0
 
 
 def test_compare_real_faces(client: httpx.Client, group_photo_path: Path, portrait_path: Path) -> None:

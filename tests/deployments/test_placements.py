@@ -16,6 +16,7 @@ from PIL import Image
 from cluster.trial import Trial, trial_service
 from tests.deployments.crowd import Crowd, crowd
 from tests.deployments.reshaping import reshape, run_inside
+from tests.deployments.scraping import BATCHES, QUICKLY, scrape, total
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +52,7 @@ MESSAGE_CAP = 4 * 1024 * 1024
 @pytest.fixture(scope="module")
 def service(weights_folder: Path) -> Iterator[Trial]:
     """Run a service with stages and pools; its tests come in this order, the last ones change its shape."""
-    with trial_service(STAGE_AND_POOL, weights=weights_folder) as started:
+    with trial_service(STAGE_AND_POOL, QUICKLY, weights=weights_folder) as started:
         yield started
 
 
@@ -125,6 +126,15 @@ def test_pictures_of_many_requests_run_together(service: Trial) -> None:
     sizes = run_inside(service, "tests.deployments.asking_pool")
     assert max(sizes) == 4
     assert sum(size > 1 for size in sizes) > len(sizes) / 2
+
+
+def test_batches_are_seen(service: Trial) -> None:
+    """Prometheus reads how many requests ran together, and the stages' times from where they ran."""
+    samples = scrape(service, BATCHES | {"stage_seconds"})
+    name = "ray_facefleet_batch_size_{}_total"
+    batches = total(samples, name.format("count"), pool="detector", deployment="detector-yunet")
+    assert batches < total(samples, name.format("sum"), pool="detector", deployment="detector-yunet")
+    assert total(samples, "ray_facefleet_stage_seconds_count_total", stage="decode", deployment="stage") > 0
 
 
 @pytest.mark.parametrize("kind", ["stage", "detector-yunet", "ingress"])

@@ -7,12 +7,14 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import psutil
 import pytest
 from PIL import Image
 
 from cluster.bench.videos import WALK_FRAMES_PER_S, WALK_SIZE, walk_through
 from cluster.trial import Trial, trial_service
+from tests.deployments.scraping import PICTURES, QUICKLY, TASKS, scrape, total
 from tests.deployments.task_client import TaskClient
 from tests.fakes.file_server import FileServer, serve_files
 from tests.fakes.receiver import Receiver, webhook_receiver
@@ -59,7 +61,7 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture(scope="module")
 def service(weights_folder: Path) -> Iterator[Trial]:
     """Run a service whose tests come in this order; the last one kills it whole."""
-    variables = {"FACE_API_FETCH_ALLOW": "127.0.0.1"}
+    variables = {"FACE_API_FETCH_ALLOW": "127.0.0.1", **QUICKLY}
     with trial_service(SMALL_CHUNKS, variables, weights=weights_folder) as started:
         yield started
 
@@ -235,6 +237,25 @@ def test_a_running_task_is_cancelled(
     heard = receiver.wait_for(before + 1, 5)[-1]
     assert heard.headers["x-facemint-event"] == "task.cancelled"
     assert json.loads(heard.body)["task_id"] == task_id
+
+
+def test_operators_see_what_happened(service: Trial, group_photo_path: Path) -> None:
+    """Prometheus reads every figure of requests, tasks, workers and webhooks, none with a word of callers."""
+    files = {"image": group_photo_path.read_bytes()}
+    answer = httpx.post(
+        f"{service.url}/api/v1/mask", headers={"X-API-Key": service.key}, files=files, trust_env=False
+    )
+    assert answer.status_code == 200, answer.text
+    samples = scrape(service, PICTURES | TASKS)
+    assert total(samples, "ray_facefleet_requests_total", kind="mask", status="200") == 1
+    assert total(samples, "ray_facefleet_stage_seconds_count_total", stage="mask", deployment="ingress") == 1
+    assert total(samples, "ray_facefleet_stage_seconds_bucket_total", stage="mask", le="+Inf") >= 1
+    assert total(samples, "ray_facefleet_workers_died_total") >= 5
+    assert total(samples, "ray_facefleet_leases_lost_total") >= 1
+    assert total(samples, "ray_facefleet_frames_total", deployment="worker") > SECONDS * WALK_FRAMES_PER_S
+    assert total(samples, "ray_facefleet_tasks_ended_total", type="video", status="succeeded") >= 4
+    labels = {name for values in samples.values() for has, _ in values for name in has}
+    assert labels & {"owner", "key", "task", "task_id", "url", "library_id"} == set()
 
 
 @pytest.mark.parametrize("kind", ["tasks", "ingress"])

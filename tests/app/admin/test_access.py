@@ -8,7 +8,6 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 import httpx
-import pytest
 from fastapi.routing import APIRoute
 
 from app.admin.access import ADMIN_PATH, COOKIE
@@ -169,9 +168,9 @@ async def test_the_lifetime_of_a_session_is_a_setting(engine: FakeEngine, tmp_pa
         assert "max-age=60;" in (await log_in(client)).headers["set-cookie"].lower()
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
+async def test_other_sites_change_nothing(browser: httpx.AsyncClient, services: Services) -> None:
+    """A page of another site cannot use a browser's cookie or remembered password; reading is no change."""
+    for headers in [
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
         {"Origin": "http://facefleet.test.evil.example"},
@@ -182,26 +181,21 @@ async def test_the_lifetime_of_a_session_is_a_setting(engine: FakeEngine, tmp_pa
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site", "Origin": "http://facefleet.test"},
         {"Origin": "https://evil.example", "Sec-Fetch-Site": "none"},
-    ],
-)
-async def test_other_sites_change_nothing(
-    browser: httpx.AsyncClient, services: Services, headers: dict[str, str]
-) -> None:
-    """A page of another site cannot use a browser's cookie or remembered password; reading is no change."""
-    for auth in (None, BASIC):
-        for method, path, body in (
-            ("POST", KEYS, {"name": "evil"}),
-            ("POST", f"{ADMIN}/auth/logout", None),
-        ):
-            if auth is not None and path.endswith("logout"):
-                continue
-            answer = await browser.request(method, path, json=body, headers=headers, auth=auth)
-            assert answer.status_code == 403
-            assert answer.json() == {"detail": "This request comes from a page of another site."}
-    assert (await log_in_from(browser, headers)).status_code == 403
-    assert (await browser.get(SESSION, headers=headers)).status_code == 200
-    assert services.memory is not None
-    assert (await services.memory.keys.list(1, 1)).total == 1
+    ]:
+        for auth in (None, BASIC):
+            for method, path, body in (
+                ("POST", KEYS, {"name": "evil"}),
+                ("POST", f"{ADMIN}/auth/logout", None),
+            ):
+                if auth is not None and path.endswith("logout"):
+                    continue
+                answer = await browser.request(method, path, json=body, headers=headers, auth=auth)
+                assert answer.status_code == 403
+                assert answer.json() == {"detail": "This request comes from a page of another site."}
+        assert (await log_in_from(browser, headers)).status_code == 403
+        assert (await browser.get(SESSION, headers=headers)).status_code == 200
+        assert services.memory is not None
+        assert (await services.memory.keys.list(1, 1)).total == 1
 
 
 async def log_in_from(client: httpx.AsyncClient, headers: dict[str, str]) -> httpx.Response:
@@ -211,20 +205,15 @@ async def log_in_from(client: httpx.AsyncClient, headers: dict[str, str]) -> htt
     )
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
+async def test_our_own_pages_and_plain_clients_may(browser: httpx.AsyncClient) -> None:
+    """Pages of this service, and clients that are no browsers, change what they like."""
+    for headers in [
         {},
         {"Origin": "http://facefleet.test"},
         {"Origin": "http://FACEFLEET.test", "Sec-Fetch-Site": "same-origin"},
         {"Referer": "http://facefleet.test/console?page=2"},
-    ],
-)
-async def test_our_own_pages_and_plain_clients_may(
-    browser: httpx.AsyncClient, headers: dict[str, str]
-) -> None:
-    """Pages of this service, and clients that are no browsers, change what they like."""
-    assert (await browser.post(KEYS, json={"name": "mine"}, headers=headers)).status_code == 201
+    ]:
+        assert (await browser.post(KEYS, json={"name": "mine"}, headers=headers)).status_code == 201
 
 
 async def test_behind_a_proxy_the_public_address_is_ours(
@@ -311,15 +300,17 @@ async def test_refused_logins_are_noted(stranger: httpx.AsyncClient) -> None:
     assert "hunter2" not in answer.text
 
 
-@pytest.mark.parametrize("body", ["{}", '{"username": "admin"}', '{"username": 1, "password": 2}', "[]", ""])
-async def test_senseless_logins_are_refused(stranger: httpx.AsyncClient, body: str) -> None:
+async def test_senseless_logins_are_refused(stranger: httpx.AsyncClient) -> None:
     """A login without a name and a password is a 422; a form is none at all."""
-    login = f"{ADMIN}/auth/login"
-    answer = await stranger.post(login, content=body, headers={"Content-Type": "application/json"})
-    assert answer.status_code == 422
-    whole = b'{"username": "admin", "password": "%s"}' % PASSWORD.encode()
-    for kind in ("text/plain", "application/x-www-form-urlencoded"):
-        assert (await stranger.post(login, content=whole, headers={"Content-Type": kind})).status_code == 422
+    for body in ["{}", '{"username": "admin"}', '{"username": 1, "password": 2}', "[]", ""]:
+        login = f"{ADMIN}/auth/login"
+        answer = await stranger.post(login, content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 422
+        whole = b'{"username": "admin", "password": "%s"}' % PASSWORD.encode()
+        for kind in ("text/plain", "application/x-www-form-urlencoded"):
+            assert (
+                await stranger.post(login, content=whole, headers={"Content-Type": kind})
+            ).status_code == 422
 
 
 async def test_scripts_of_a_page_get_no_window(stranger: httpx.AsyncClient) -> None:

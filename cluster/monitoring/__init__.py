@@ -1,0 +1,1 @@
+"""What an operator watches the service with: Prometheus rules and Grafana dashboards."""
