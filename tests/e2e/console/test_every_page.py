@@ -73,7 +73,7 @@ def places(
         "job-mask": Place(f"/jobs/{masked}", ready=".face"),
         "tasks": Place("/tasks"),
         "task": Place(f"/tasks/{task}", ready=".lane"),
-        "task-masked": Place(f"/tasks/{hidden}", ready="[data-wipe]:not([hidden])"),
+        "task-masked": Place(f"/tasks/{hidden}", ready=".wipe-line"),
         "task-failed": Place(f"/tasks/{broken}"),
         "keys": Place("/keys"),
         "keys-new": Place("/keys", "[data-opens=new-key]", "dialog[open]"),

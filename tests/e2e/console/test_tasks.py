@@ -99,8 +99,8 @@ def test_a_masked_video_is_wiped_over_the_original(page: Page, console: Console,
     expect(lanes).to_have_count(2)
     lanes.last.focus()
     page.keyboard.press("Enter")
-    for video_shown in (before, after):
-        until(lambda shown=video_shown: 1.6 < shown.evaluate(MOMENT) < 2.1)
+    until(lambda: 1.6 < before.evaluate(MOMENT) < 2.1)
+    until(lambda: 1.6 < after.evaluate(MOMENT) < 2.1)
     darkest = """video => { const canvas = new OffscreenCanvas(64, 48).getContext("2d");
         canvas.drawImage(video, 0, 0, 64, 48); const {data} = canvas.getImageData(0, 0, 64, 48);
         return data.filter((value, at) => at % 4 === 1 && value < 12).length; }"""
