@@ -95,7 +95,7 @@ def create_app(
     desk = LibraryDesk(libraries, tasks.plans) if tasks is not None and libraries is not None else None
     app.include_router(admin_api(services, tasks, fleet, desk))
     if tasks is not None:
-        app.include_router(door_two(services, tasks))
+        app.include_router(door_two(services, tasks, libraries))
         app.include_router(upload_routes(services, tasks))
         if libraries is not None:
             app.include_router(library_routes(services, tasks, libraries))

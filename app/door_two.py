@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Awaitable, Callable
 
+    from app.libraries.opening import Libraries
     from app.services import Services
     from app.tasks.opening import Tasks
 
@@ -39,8 +40,8 @@ Limit = Annotated[int, Query(ge=1, le=100, description="Page size.")]
 Cursor = Annotated[str | None, Query(max_length=512, description="From the page before.")]
 
 
-def door_two(services: Services, tasks: Tasks) -> APIRouter:
-    """Return the routes of tasks over these services."""
+def door_two(services: Services, tasks: Tasks, libraries: Libraries | None = None) -> APIRouter:
+    """Return the routes of tasks over these services; without libraries nobody is recognised."""
     router = APIRouter(
         prefix="/v1",
         dependencies=[Depends(key_check(services)), Depends(plan_limit(services, tasks))],
@@ -48,7 +49,7 @@ def door_two(services: Services, tasks: Tasks) -> APIRouter:
         tags=["tasks"],
     )
 
-    router.include_router(creation_routes(tasks))
+    router.include_router(creation_routes(tasks, libraries))
 
     @router.get("/tasks")
     async def list_tasks(
@@ -103,6 +104,31 @@ def door_two(services: Services, tasks: Tasks) -> APIRouter:
         page = await tasks.store.result_page(owner_of(caller_of(request).id), known, cursor)
         head = to_json({"request_id": request_id_of(request.scope), "task_id": task_text(known)})
         return Response(head[:-1] + b"," + page + b"}", media_type=JSON)
+
+    @router.get("/task/{task_id}/persons")
+    async def list_persons_of_task(
+        request: Request, task_id: TaskId, limit: Limit = 20, cursor: Cursor = None
+    ) -> Response:
+        """Tell who appears when, in order of appearance: people of the library, and unknown ones.
+
+        Of a task with `recognize` alone. Times are milliseconds of the media; who comes back has several
+        spans. Unknown people have an `unknown_id` of this task.
+
+        For instance:
+
+            curl -H "X-API-Key: $KEY" "$URL/v1/task/$TASK_ID/persons"
+        """
+        known = _known(task_id)
+        owner = owner_of(caller_of(request).id)
+        found, following = await tasks.store.persons(owner, known, limit, cursor)
+        return _json(
+            {
+                "request_id": request_id_of(request.scope),
+                "task_id": task_text(known),
+                "persons": found,
+                "next_cursor": following,
+            }
+        )
 
     @router.post("/task/{task_id}/cancel")
     async def cancel_task(request: Request, task_id: TaskId) -> Response:

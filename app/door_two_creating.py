@@ -23,6 +23,7 @@ from pipelines.errors import InvalidOption
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from app.libraries.opening import Libraries
     from app.tasks.opening import Tasks
     from app.tasks.values import NewTask, TaskType
 
@@ -32,7 +33,7 @@ _IDEMPOTENCY_KEY = Header(
 IdempotencyKey = Annotated[str | None, _IDEMPOTENCY_KEY]
 
 
-def creation_routes(tasks: Tasks) -> APIRouter:
+def creation_routes(tasks: Tasks, libraries: Libraries | None = None) -> APIRouter:
     """Return the routes that make tasks; who calls is known by then."""
     router = APIRouter()
 
@@ -48,8 +49,14 @@ def creation_routes(tasks: Tasks) -> APIRouter:
               -d '{"type": "image", "media_url": "https://example.com/photo.jpg"}'
         """
         can_sign = owner_of(caller_of(request).id) != ANYONE
-        new = new_task(body, tasks.attributes, tasks.allow, can_sign=can_sign)
-        return await _queued(tasks, request, new, tasks.types, idempotency_key)
+        new = new_task(
+            body,
+            tasks.attributes,
+            tasks.allow,
+            can_sign=can_sign,
+            can_recognize=libraries is not None,
+        )
+        return await _queued(tasks, request, new, tasks.types, idempotency_key, libraries)
 
     @router.post("/create-mask-task")
     async def create_mask_task(
@@ -78,7 +85,12 @@ def creation_routes(tasks: Tasks) -> APIRouter:
 
 
 async def _queued(
-    tasks: Tasks, request: Request, new: NewTask, types: Collection[TaskType], idempotency_key: str | None
+    tasks: Tasks,
+    request: Request,
+    new: NewTask,
+    types: Collection[TaskType],
+    idempotency_key: str | None,
+    libraries: Libraries | None = None,
 ) -> Response:
     caller = caller_of(request)
     if new.options.type not in types:
@@ -88,8 +100,12 @@ async def _queued(
     body = None if idempotency_key is None else await request.json()
     # Of two kinds of tasks the same body means two tasks.
     same = known_request(idempotency_key, request.scope["path"], body)
-    answer = await tasks.store.create(
-        owner_of(caller.id), tasks.plans.of(caller.plan), new, request_id_of(request.scope), same
-    )
-    tasks.wake()
+    owner = owner_of(caller.id)
+    answer = await tasks.store.first_answer(owner, same)
+    if answer is None:
+        if libraries is not None and new.options.recognize and new.options.library_id is not None:
+            await libraries.recognizer.library(owner, new.options.library_id)
+        plan = tasks.plans.of(caller.plan)
+        answer = await tasks.store.create(owner, plan, new, request_id_of(request.scope), same)
+        tasks.wake()
     return Response(to_json(answer), media_type="application/json")

@@ -37,7 +37,7 @@ from app.tasks.turns import Turns
 from deployments.crop_handles import PoolCropNetworks
 from deployments.handles import RESTARTING, open_pools
 from deployments.metrics import export_metrics
-from deployments.networks import open_network, open_reader
+from deployments.networks import open_embedder, open_network, open_reader
 from pipelines.errors import DependencyDown, FacefleetError
 from pipelines.lane import HereLane, InlineDetector, ThreadLane, give_back_memory
 from pipelines.metrics import CHUNK_SECONDS
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from app.tasks.mask_work import MaskJob
     from app.tasks.video_work import ChunkJob
     from deployments.args import AppArgs
+    from pipelines.embed_faces import FaceEmbedder
     from pipelines.ports import Detector, Lane
     from pipelines.read_attributes import FaceReader
 
@@ -200,6 +201,7 @@ class ChunkAnalyst:
         self._lane: Lane = HereLane() if networks.detector is None else ThreadLane(workers=1)
         self._detector: Detector | None = None
         self._reader: FaceReader | None = None
+        self._embedder: FaceEmbedder | None = None
 
     def analyse(self, job: ChunkJob | MaskJob) -> bytes:
         """Return a chunk's record, or what came of a mask task's chunk."""
@@ -219,6 +221,8 @@ class ChunkAnalyst:
             self._detector = await self._open_detector()
         if options.attributes and self._reader is None:
             self._reader = await self._open_reader()
+        if options.embed and self._embedder is None:
+            self._embedder = await self._open_embedder()
         analyzer = ChunkAnalyzer(
             self._detector,
             self._lane,
@@ -227,6 +231,7 @@ class ChunkAnalyst:
             small_side=args.small_side,
             square=args.square,
             at_once=FRAMES_AT_ONCE if self._networks.detector is not None else 1,
+            embedder=self._embedder if options.embed else None,
         )
         if isinstance(job, FindJob):
             return await find_faces(analyzer, job.frames, options)
@@ -242,8 +247,17 @@ class ChunkAnalyst:
         return InlineDetector(network, self._lane)
 
     async def _open_reader(self) -> FaceReader:
-        handle = self._networks.attributes
-        pool = None if handle is None else await PoolCropNetworks.open(handle)
+        pool = await self._open_pool()
         reader = open_reader(self._networks.args, load_settings(), self._lane, pool)
         give_back_memory()
         return reader
+
+    async def _open_embedder(self) -> FaceEmbedder:
+        pool = await self._open_pool()
+        embedder = open_embedder(self._networks.args, load_settings(), self._lane, pool)
+        give_back_memory()
+        return embedder
+
+    async def _open_pool(self) -> PoolCropNetworks | None:
+        handle = self._networks.attributes
+        return None if handle is None else await PoolCropNetworks.open(handle)

@@ -23,6 +23,8 @@ async def open_engine(
     stage: Any,  # noqa: ANN401 - handles have no types
     attributes: Any,  # noqa: ANN401 - as above
     pools: Mapping[str, Any],
+    *,
+    embeds_late: bool = False,
 ) -> tuple[ImageEngine, ImageAnalyzer | None]:
     """Return the engine, and what of it runs in this process.
 
@@ -32,10 +34,13 @@ async def open_engine(
         stage: the decode stage, where it has replicas of its own.
         attributes: the attribute pool, where pictures are decoded here.
         pools: detector pools by network name, where pictures are decoded here.
+        embeds_late: open the network that people are recognised by when it is first asked.
     """
     if stage is not None:
         return await StageEngine.open(stage), None
     detectors = await open_pools(pools) if pools else None
     crops = await PoolCropNetworks.open(attributes) if attributes is not None else None
-    analyzer = open_analyzer(args, settings, args.ingress.max_waiting, detectors, crops)
+    analyzer = open_analyzer(
+        args, settings, args.ingress.max_waiting, detectors, crops, embeds_late=embeds_late
+    )
     return analyzer, analyzer

@@ -15,6 +15,7 @@ from app.libraries.opening import open_libraries
 from app.logs import configure_logging
 from app.services import open_services
 from app.settings import load_settings
+from app.tasks.mentions import TaskMentions
 from app.tasks.opening import open_tasks
 from deployments.engine import open_engine
 from deployments.fleet import RayFleet
@@ -82,7 +83,12 @@ class Ingress:
             model = embedding_model(args, settings)
             if model is not None:
                 self._libraries = await self._closing.enter_async_context(
-                    open_libraries(self._services, model, uploads=self._tasks.uploads)
+                    open_libraries(
+                        self._services,
+                        model,
+                        uploads=self._tasks.uploads,
+                        mentions=TaskMentions(self._tasks.wake),
+                    )
                 )
         self._fleet = RayFleet(args)
         export_metrics("ingress")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -17,21 +18,29 @@ from models.session import RuntimeOptions
 from models.store import Store
 from pipelines.analyze_image import IN_WORK, ImageAnalyzer
 from pipelines.embed_faces import CropEmbedder, space_of
+from pipelines.errors import DependencyDown
 from pipelines.gate import Gate
-from pipelines.lane import InlineDetector, ThreadLane
+from pipelines.lane import InlineDetector, ThreadLane, give_back_memory
 from pipelines.read_attributes import FaceReader, InlineCropNetworks, told_by
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from app.settings import Settings
     from deployments.args import AppArgs
     from pipelines.attributes import Attribute
+    from pipelines.embed_faces import EmbeddedFaces, FaceEmbedder
+    from pipelines.faces import Faces
     from pipelines.ports import CropNetwork, CropNetworks, Detector, DetectorNetwork, Lane
 
 #: Pictures in work in one process whose detectors are in pools: each holds its pixels meanwhile.
 FEWEST_FOR_POOL = 8
 MOST_FOR_POOL = 32
+#: How long a network is kept that is seldom asked.
+REST_S = 120.0
 
 log = logging.getLogger(__name__)
 
@@ -76,14 +85,17 @@ def open_crop_networks(args: AppArgs, settings: Settings) -> list[CropNetwork]:
         DependencyDown: the device that was asked for does not work.
     """
     networks = open_attribute_networks(args, settings)
-    name = args.embedding_network
-    if name is not None:
-        network, store = load_manifest()[name], Store(settings.home / "models", settings.models_dir)
+    if args.embedding_network is not None:
         try:
-            networks.append(load_embedder(network, store.path(network), _runtime(args, settings)))
+            networks.append(_load_embedder(args.embedding_network, args, settings))
         except WeightsMissing as missing:
             log.warning("recognition: %s", missing)
     return networks
+
+
+def _load_embedder(name: str, args: AppArgs, settings: Settings) -> CropNetwork:
+    network, store = load_manifest()[name], Store(settings.home / "models", settings.models_dir)
+    return load_embedder(network, store.path(network), _runtime(args, settings))
 
 
 def embedding_model(args: AppArgs, settings: Settings) -> EmbeddingModel | None:
@@ -136,6 +148,8 @@ def open_analyzer(
     max_waiting: int,
     pools: Mapping[str, Detector] | None = None,
     attributes: CropNetworks | None = None,
+    *,
+    embeds_late: bool = False,
 ) -> ImageAnalyzer:
     """Return the analyzer of this process, with one lane as wide as its threads.
 
@@ -145,12 +159,16 @@ def open_analyzer(
         max_waiting: how many pictures may wait for their turn before more are shed.
         pools: detectors that live elsewhere; None opens every one in this process.
         attributes: networks of faces' crops that live elsewhere; None opens them in this process.
+        embeds_late: open the network that people are recognised by when it is first asked.
     """
     lane = ThreadLane(workers=1)
     detectors: Mapping[str, Detector] = pools or {
         name: InlineDetector(open_network(name, args, settings), lane) for name in args.detectors
     }
-    networks = attributes or InlineCropNetworks(open_crop_networks(args, settings), lane)
+    looks_late = embeds_late and attributes is None
+    opened = open_attribute_networks if looks_late else open_crop_networks
+    networks = attributes or InlineCropNetworks(opened(args, settings), lane)
+    late = LateEmbedder(lambda: open_embedder(args, settings, lane), args) if looks_late else None
     return ImageAnalyzer(
         detectors,
         args.detectors[0],
@@ -159,7 +177,7 @@ def open_analyzer(
         square=args.square,
         gate=Gate(_in_work(args) if pools else IN_WORK, max_waiting),
         reader=FaceReader(networks, lane, settings.attributes_disabled),
-        embedder=_embedder(args, networks, lane),
+        embedder=late or _embedder(args, networks, lane),
     )
 
 
@@ -169,6 +187,66 @@ def _embedder(args: AppArgs, networks: CropNetworks, lane: Lane) -> CropEmbedder
     if name is None or name not in {spec.name for spec in networks.specs}:
         return None
     return CropEmbedder(networks, name, lane, flip=args.embedding_flip)
+
+
+def open_embedder(
+    args: AppArgs, settings: Settings, lane: Lane, pool: CropNetworks | None = None
+) -> CropEmbedder:
+    """Return what turns faces into vectors, by a network of this process or that of a pool.
+
+    Raises:
+        DependencyDown: there is none, or its weights are not installed.
+    """
+    name = args.embedding_network
+    networks = pool
+    if name is not None and networks is None:
+        networks = InlineCropNetworks([_load_embedder(name, args, settings)], lane)
+    embedder = None if networks is None else _embedder(args, networks, lane)
+    if embedder is None:
+        message = "this service has no network that recognises faces"
+        raise DependencyDown(message)
+    return embedder
+
+
+class LateEmbedder:
+    """Opens an embedder when it is first asked, and lets it go when nobody asked for a while.
+
+    Args:
+        build: opens it; it takes its time.
+        args: the service's shape.
+        rest_s: how long it is kept without being asked.
+    """
+
+    def __init__(self, build: Callable[[], FaceEmbedder], args: AppArgs, rest_s: float = REST_S) -> None:
+        self._build = build
+        self._space = space_of(args.embedding_network or "", flip=args.embedding_flip)
+        self._rest_s = rest_s
+        self._opening = asyncio.Lock()
+        self._open: FaceEmbedder | None = None
+        self._asked = 0
+
+    @property
+    def space(self) -> str:
+        """Name what the vectors can be compared within."""
+        return self._space
+
+    async def embed(self, pixels: NDArray[np.uint8], faces: Faces) -> EmbeddedFaces:
+        """Return how each face looks."""
+        self._asked += 1
+        asked = self._asked
+        async with self._opening:
+            if self._open is None:
+                self._open = await asyncio.to_thread(self._build)
+                give_back_memory()
+            embedder = self._open
+        found = await embedder.embed(pixels, faces)
+        asyncio.get_running_loop().call_later(self._rest_s, self._let_go, asked)
+        return found
+
+    def _let_go(self, asked: int) -> None:
+        if self._asked == asked:
+            self._open = None
+            give_back_memory()
 
 
 def open_reader(

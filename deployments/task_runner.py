@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
+from app.libraries.opening import open_recognizer
 from app.logs import configure_logging
 from app.services import open_services
 from app.settings import load_settings
@@ -18,10 +19,13 @@ from deployments.chunk_tasks import ChunkNetworks, RayChunks
 from deployments.engine import open_engine
 from deployments.health import refuse_unready
 from deployments.metrics import export_metrics
-from deployments.networks import offered_attributes
+from deployments.networks import embedding_model, offered_attributes
 from pipelines.lane import give_back_memory
 
 if TYPE_CHECKING:
+    from app.libraries.recognition import Recognizer
+    from app.services import Services
+    from app.settings import Settings
     from app.tasks.ports import MaskPipeline, MediaPipeline
     from deployments.args import AppArgs
 
@@ -51,26 +55,35 @@ class TaskRunner:
         configure_logging()
         self._closing = AsyncExitStack()
         settings = load_settings()
-        # Who is seen is asked at the ingress alone: here that network would only take memory.
-        looks_only = args.model_copy(update={"embedding_network": None})
-        engine, self._own = await open_engine(looks_only, settings, stage, attributes, pools)
+        # Most tasks do not ask who it is: the network for that is opened with the first that does.
+        engine, self._own = await open_engine(args, settings, stage, attributes, pools, embeds_late=True)
+        services = await self._closing.enter_async_context(open_services(settings, engine))
+        people = await self._open_people(args, settings, services)
         chunks = RayChunks(ChunkNetworks(args, detector, crops))
         pipelines: dict[TaskType, MediaPipeline] = {
-            TaskType.IMAGE: ImagePipeline(engine),
-            TaskType.VIDEO: VideoPipeline(chunks, args.chunks.work_s),
-            TaskType.GIF: AnimationPipeline(chunks),
+            TaskType.IMAGE: ImagePipeline(engine, people),
+            TaskType.VIDEO: VideoPipeline(chunks, args.chunks.work_s, people),
+            TaskType.GIF: AnimationPipeline(chunks, people),
         }
         maskers: dict[TaskType, MaskPipeline] = {
             TaskType.IMAGE: MaskImagePipeline(engine),
             TaskType.VIDEO: MaskVideoPipeline(chunks, args.chunks.work_s),
             TaskType.GIF: MaskAnimationPipeline(chunks),
         }
-        services = await self._closing.enter_async_context(open_services(settings, engine))
         self._tasks = await self._closing.enter_async_context(
             open_tasks(services, pipelines, maskers=maskers, attributes=offered_attributes(args, settings))
         )
         export_metrics("tasks")
         give_back_memory()
+
+    async def _open_people(self, args: AppArgs, settings: Settings, services: Services) -> Recognizer | None:
+        """Return who knows people; None where there is no network for that."""
+        model = embedding_model(args, settings)
+        if model is None or services.memory is None:
+            return None
+        return await self._closing.enter_async_context(
+            open_recognizer(services.memory.database, model, settings.gallery_max_bytes)
+        )
 
     async def wake(self) -> None:
         """Look for work now: a task came, or one was cancelled."""

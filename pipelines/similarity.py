@@ -67,6 +67,10 @@ class Calibration:
         """Return the score of a cosine."""
         return float(self.scores(np.array([cosine]))[0])
 
+    def cosine(self, score: float) -> float:
+        """Return the cosine of a score."""
+        return float(np.interp(score, (0.0, *SCORES, 1.0), (-1.0, *self.cosines, 1.0)))
+
     def scores(self, cosines: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the score of each cosine, within 0..1; it grows with the cosine."""
         known = np.interp(cosines, (-1.0, *self.cosines, 1.0), (0.0, *SCORES, 1.0))

@@ -56,6 +56,7 @@ class Tasks(_Part):
     cancel = _sent(task_calls.cancel_task)
     delete = _sent(task_calls.delete_task)
     result_page = _sent(task_calls.get_result_page)
+    persons = _sent(task_calls.list_persons_seen)
 
     def watch(self, task_id: str, timeout_s: float | None = None) -> Iterator[Task]:
         """Yield a task now and whenever it has moved on, the last time when it has ended.

@@ -6,7 +6,15 @@ import uuid
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from app.client.call import Call, as_result, nothing, segment, without_nones
-from app.client.task_results import CancelledTask, CreatedTask, ResultPage, Task, TaskPage, Upload
+from app.client.task_results import (
+    CancelledTask,
+    CreatedTask,
+    PersonsSeenPage,
+    ResultPage,
+    Task,
+    TaskPage,
+    Upload,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -140,6 +148,14 @@ def get_result_page(task_id: str, cursor: str | None = None) -> Call[ResultPage]
 def get_result_page_json(task_id: str, cursor: str) -> Call[httpx.Response]:
     """Tell the same as the service wrote it."""
     return Call("GET", f"/v1/task/{segment(task_id)}/result", _as_it_came, query={"cursor": cursor})
+
+
+def list_persons_seen(
+    task_id: str, *, limit: int | None = None, cursor: str | None = None
+) -> Call[PersonsSeenPage]:
+    """Tell who appears when in the media of a task that recognised people."""
+    path = f"/v1/task/{segment(task_id)}/persons"
+    return Call("GET", path, as_result(PersonsSeenPage), query={"limit": limit, "cursor": cursor})
 
 
 def list_tasks(

@@ -98,6 +98,35 @@ class ResultPage:
 
 
 @dataclass(frozen=True, slots=True)
+class PersonSpan:
+    """When somebody is to be seen, in milliseconds of the media; of a picture, in which face."""
+
+    start_ms: int
+    end_ms: int
+    track_id: str | None = None
+    face_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PersonSeen:
+    """Somebody who appears in a task's media: a person of the library, or an unknown one of this task."""
+
+    spans: tuple[PersonSpan, ...]
+    person_id: str | None = None
+    unknown_id: str | None = None
+    name: str | None = None
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PersonsSeenPage:
+    """Who appears, in order of appearance."""
+
+    persons: tuple[PersonSeen, ...]
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Media:
     """What the media turned out to be."""
 

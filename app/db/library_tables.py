@@ -17,9 +17,8 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, String, Text, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db.tables import Table
+from app.db.tables import HANDLE_LENGTH, OBJECT_KEY_LENGTH, Table
 
-HANDLE_LENGTH = 128
 SPACE_LENGTH = 100
 
 
@@ -73,7 +72,7 @@ class PersonRow(Table):
 
 
 class PersonFaceRow(Table):
-    """A picture that somebody is known by: its vector, never the picture itself."""
+    """A picture that somebody is known by: its vector, and where the operator wants it a thumbnail."""
 
     __tablename__ = "person_faces"
 
@@ -83,6 +82,7 @@ class PersonFaceRow(Table):
     vector: Mapped[bytes] = mapped_column(LargeBinary())
     quality: Mapped[float]
     created_at: Mapped[datetime]
+    thumbnail_key: Mapped[str | None] = mapped_column(String(OBJECT_KEY_LENGTH))
 
     __table_args__ = (
         ForeignKeyConstraint(

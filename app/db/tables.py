@@ -29,6 +29,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 SHA256_BYTES = 32
 OBJECT_KEY_LENGTH = 200
+#: What owners call their libraries and the people in them.
+HANDLE_LENGTH = 128
 
 
 class UtcDateTime(TypeDecorator[datetime]):

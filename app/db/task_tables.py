@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, Text, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db.tables import OBJECT_KEY_LENGTH, Table
+from app.db.tables import HANDLE_LENGTH, OBJECT_KEY_LENGTH, Table
 
 STATUS_LENGTH = 16
 RUNNER_LENGTH = 100
@@ -106,6 +106,19 @@ class TaskObjectRow(Table):
     object_key: Mapped[str] = mapped_column(String(OBJECT_KEY_LENGTH), primary_key=True)
     task_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), index=True)
     size_bytes: Mapped[int]
+
+
+class TaskMentionRow(Table):
+    """Somebody whom a task's result names, for the day on which they are to be taken out of it."""
+
+    __tablename__ = "task_mentions"
+
+    task_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
+    person: Mapped[str] = mapped_column(String(HANDLE_LENGTH), primary_key=True)
+    owner: Mapped[uuid.UUID] = mapped_column(Uuid())
+    library: Mapped[str] = mapped_column(String(HANDLE_LENGTH))
+
+    __table_args__ = (Index("ix_task_mentions_owner_library_person", "owner", "library", "person"),)
 
 
 class TaskTurnRow(Table):

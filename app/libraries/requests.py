@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from app.db.library_tables import HANDLE_LENGTH
+from app.db.tables import HANDLE_LENGTH
 from app.intake.data_urls import LARGEST_DATA_BYTES
 from app.libraries.recognition import MOST_MATCHES
 from pipelines.similarity import SAME_PERSON

@@ -54,11 +54,16 @@ class PageFiller:
 
     def _page(self) -> Page:
         text = b",".join(self._entries)
-        page = Page(len(self._entries), len(text), zlib.compress(text, _LEVEL))
+        page = Page(len(self._entries), len(text), packed(text))
         self._entries, self._size = [], 0
         return page
 
 
-def unpack(packed: bytes) -> bytes:
+def packed(text: bytes) -> bytes:
+    """Return entries as a page keeps them."""
+    return zlib.compress(text, _LEVEL)
+
+
+def unpack(page: bytes) -> bytes:
     """Return a page's entries as JSON, joined by commas."""
-    return zlib.decompress(packed)
+    return zlib.decompress(page)

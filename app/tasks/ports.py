@@ -20,7 +20,7 @@ from pipelines.errors import FacefleetError
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from app.tasks.values import MediaPlan, TaskOptions
@@ -32,11 +32,21 @@ class WorkerDied(FacefleetError):
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What is known once every chunk was added; `output` names the object that was made, if one was."""
+    """What is known once every chunk was added.
+
+    Attributes:
+        tracks: as they are shown.
+        summary: as it is shown.
+        output: the object that was made, if one was.
+        persons: who appears when, as it is shown; None where nobody was to be recognised.
+        named: identifiers of all people that the result names.
+    """
 
     tracks: Sequence[Mapping[str, Any]]
     summary: Mapping[str, Any]
     output: str | None = None
+    persons: Sequence[Mapping[str, Any]] | None = None
+    named: Collection[str] = ()
 
 
 class Merging(Protocol):

@@ -25,6 +25,7 @@ from app.db.task_tables import (
 )
 from app.db.upsert import insert_for
 from app.records.cleanup import register
+from app.tasks.mentions import note_mentions
 from app.tasks.minutes import add_media
 from app.tasks.outbox import announce
 from app.tasks.rows import COLUMNS, select_tasks, task_of
@@ -32,7 +33,7 @@ from app.tasks.values import ChunkPlan, Claim, Status, StoredChunk, TaskFailure
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from app.db.engine import Database, Reading, Writing
     from app.plans import Plans
@@ -47,7 +48,7 @@ MOST_TRIES = 3
 POISON = TaskFailure(
     "internal_error", f"The analysis of this media ended unexpectedly {MOST_TRIES} times; it was given up."
 )
-FRAMES, TRACKS = "frames", "tracks"
+FRAMES, TRACKS, PERSONS = "frames", "tracks", "persons"
 _CLAIM_LOCK = 0x0FACE7A5C
 
 
@@ -234,17 +235,18 @@ class TaskQueue:
         last: Sequence[LastPages],
         billed_s: float,
         output: str | None = None,
+        named: Collection[str] = (),
     ) -> None:
         """End a task well: its last pages, its state, its minutes and its callback in one transaction.
 
-        Of the objects that it made the output alone stays.
+        Of the objects that it made the output alone stays. `named` is whom the result names.
 
         Raises:
             LeaseLost: see `TaskQueue`.
         """
         page_count = sum(first + len(pages) for _, first, pages in last)
         values = {"summary": dict(summary), "page_count": page_count, "progress": 1.0}
-        await self._end(claim, Status.SUCCEEDED, values, billed_s, last, output)
+        await self._end(claim, Status.SUCCEEDED, values, billed_s, last, output, named)
 
     async def fail(self, claim: Claim, failure: TaskFailure) -> None:
         """End a task badly.
@@ -262,6 +264,7 @@ class TaskQueue:
         billed_s: float,
         last: Sequence[LastPages] = (),
         output: str | None = None,
+        named: Collection[str] = (),
     ) -> None:
         now = self._now()
         async with self._database.transaction() as tx:
@@ -274,6 +277,7 @@ class TaskQueue:
             for part, first, pages in last:
                 await _put_pages(tx, claim.task.id, part, first, pages)
             await end_task(tx, claim.task.id, status, values, now, output)
+            await note_mentions(tx, claim.task, named)
             await add_media(tx, claim.task.owner, billed_s, now)
 
     async def _claim_lost(self, tx: Writing, beat: Beat, runner: str) -> Claim | None:

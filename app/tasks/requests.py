@@ -101,7 +101,12 @@ class DetectionTaskRequest(BaseModel):
 
 
 def new_task(
-    body: DetectionTaskRequest, offered: Collection[Attribute], allow: AllowList, *, can_sign: bool
+    body: DetectionTaskRequest,
+    offered: Collection[Attribute],
+    allow: AllowList,
+    *,
+    can_sign: bool,
+    can_recognize: bool = False,
 ) -> NewTask:
     """Return what is asked for, once every field makes sense beside the others.
 
@@ -110,6 +115,7 @@ def new_task(
         offered: attributes that this service can tell.
         allow: hosts that the operator opened.
         can_sign: whether the caller has a secret that callbacks are signed with.
+        can_recognize: whether this service knows people at all.
 
     Raises:
         InvalidOption: something does not; the message names the field.
@@ -125,7 +131,8 @@ def new_task(
     if body.recognize:
         if body.library_id is None:
             refuse("library_id", "it is required when recognize is 1")
-        refuse("recognize", "this service does not offer recognition yet; send 0 or leave it out")
+        if not can_recognize:
+            refuse("recognize", "this service does not offer recognition; send 0 or leave it out")
     if body.callback_url is not None:
         check_callback(body.callback_url, allow, can_sign=can_sign)
     return NewTask(

@@ -21,7 +21,7 @@ from app.logs import log_bug
 from app.tasks.paging import PageFiller
 from app.tasks.patience import patiently
 from app.tasks.ports import StagedWork, WorkerDied
-from app.tasks.queue import FRAMES, MOST_TRIES, POISON, TRACKS, LeaseLost
+from app.tasks.queue import FRAMES, MOST_TRIES, PERSONS, POISON, TRACKS, LeaseLost
 from app.tasks.values import TaskFailure, TaskType, task_text
 from pipelines.errors import FacefleetError, SwitchedOff
 from pipelines.metrics import LEASES_LOST, TASKS_ENDED, WORKERS_DIED
@@ -172,13 +172,21 @@ async def _merge(shop: Workshop, claim: Claim, work: MediaWork) -> None:
             await patiently(partial(queue.put_pages, claim, FRAMES, done, pages))
             done += len(pages)
     merged = await asyncio.to_thread(merging.finish)
-    tracks = PageFiller()
-    track_pages = [*tracks.add(merged.tracks), *tracks.rest()]
-    rest = list(filler.rest())
-    last = ((FRAMES, done, rest), (TRACKS, 0, track_pages))
-    await patiently(
-        lambda: queue.succeed(claim, merged.summary, last, work.plan.billed_s, output=merged.output)
+    last = (
+        (FRAMES, done, list(filler.rest())),
+        (TRACKS, 0, _pages_of(merged.tracks)),
+        (PERSONS, 0, _pages_of(merged.persons or ())),
     )
+    await patiently(
+        lambda: queue.succeed(
+            claim, merged.summary, last, work.plan.billed_s, output=merged.output, named=merged.named
+        )
+    )
+
+
+def _pages_of(entries: Iterable[Mapping[str, object]]) -> list[Page]:
+    filler = PageFiller()
+    return [*filler.add(entries), *filler.rest()]
 
 
 def _filled(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from pydantic_core import from_json
 from sqlalchemy import delete, func, insert, select
 
 from app import idempotency
@@ -16,7 +17,7 @@ from app.tasks.answers import created_answer, result_json
 from app.tasks.estimate import estimate_s
 from app.tasks.minutes import add_media, check_minutes
 from app.tasks.paging import unpack
-from app.tasks.queue import FRAMES, TRACKS, end_task, forget_objects, utc_now
+from app.tasks.queue import FRAMES, PERSONS, TRACKS, end_task, forget_objects, utc_now
 from app.tasks.rows import find_task, select_tasks, stored_options, task_of
 from app.tasks.values import OPEN, Status
 from pipelines.errors import InvalidOption
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 MOST_PER_PAGE = 100
 #: What is answered in one piece; longer results are read on from a cursor.
 INLINE_BYTES = 8 * 1024 * 1024
-_TASKS_CURSOR, _RESULT_CURSOR = "tasks", "result"
+_TASKS_CURSOR, _RESULT_CURSOR, _PERSONS_CURSOR = "tasks", "result", "appearances"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,15 @@ class TaskStore:
             await tx.execute(insert(TaskRow).values(_new_row(owner, new, task_id, now, estimated)))
         return answer
 
+    async def first_answer(self, owner: UUID, same: KnownRequest | None) -> dict[str, Any] | None:
+        """Return what was answered to this request before; None for a new one.
+
+        Raises:
+            Conflict: the idempotency key was used with another body.
+        """
+        async with self._database.read() as tx:
+            return await idempotency.first_answer(tx, owner, same, self._now()) or None
+
     async def get(self, owner: UUID, task_id: UUID) -> Task:
         """Return a task.
 
@@ -125,10 +135,7 @@ class TaskStore:
             Conflict: the task has no result.
         """
         async with self._database.read() as tx:
-            task = await _owned(tx, owner, task_id)
-        if task.status is not Status.SUCCEEDED:
-            message = f"The task is {task.status.value}; only tasks that succeeded have a result."
-            raise Conflict(message)
+            task = _succeeded(await _owned(tx, owner, task_id))
         first = 0
         if cursor is not None:
             opened = await self._signer.open(cursor, _RESULT_CURSOR, task_id.hex)
@@ -138,6 +145,29 @@ class TaskStore:
         following_text = await self._result_cursor(task, following)
         named = "null" if following_text is None else f'"{following_text}"'
         return b'"frames":[' + b",".join(pages) + b'],"next_cursor":' + named.encode()
+
+    async def persons(
+        self, owner: UUID, task_id: UUID, limit: int, cursor: str | None
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Return who appears when in a task's media, in order of appearance, and the cursor of the next page.
+
+        Raises:
+            InvalidOption: the cursor is none of ours, or another task's.
+            Conflict: the task has no result, or nobody was to be recognised.
+        """
+        async with self._database.read() as tx:
+            task = _succeeded(await _owned(tx, owner, task_id))
+        if not task.options.recognize:
+            message = "The task was not asked who it is; hand it in with recognize and library_id."
+            raise Conflict(message)
+        first = 0
+        if cursor is not None:
+            first = int(_believed(await self._signer.open(cursor, _PERSONS_CURSOR, task_id.hex)))
+        async with self._database.read() as tx:
+            found = await _entries(tx, task_id, PERSONS, first, limit + 1)
+        if len(found) <= limit:
+            return found, None
+        return found[:limit], await self._signer.seal(str(first + limit), _PERSONS_CURSOR, task_id.hex)
 
     async def list(
         self, owner: UUID, wanted: TaskFilter, limit: int, cursor: str | None
@@ -248,6 +278,31 @@ async def _owned(tx: Reading, owner: UUID, task_id: UUID, *, lock: bool = False)
         message = "This task belongs to another key."
         raise Forbidden(message)
     return task
+
+
+def _succeeded(task: Task) -> Task:
+    if task.status is not Status.SUCCEEDED:
+        message = f"The task is {task.status.value}; only tasks that succeeded have a result."
+        raise Conflict(message)
+    return task
+
+
+async def _entries(tx: Reading, task_id: UUID, part: str, first: int, most: int) -> list[dict[str, Any]]:
+    """Return entries of a part of the result from this one on."""
+    mine = (TaskPageRow.task_id == task_id) & (TaskPageRow.part == part)
+    sizes = await tx.execute(
+        select(TaskPageRow.number, TaskPageRow.entry_count).where(mine).order_by(TaskPageRow.number)
+    )
+    found: list[dict[str, Any]] = []
+    begin = 0
+    for number, count in sizes.all():
+        if begin + count > first and len(found) < most:
+            page = (
+                await tx.scalars(select(TaskPageRow.packed).where(mine, TaskPageRow.number == number))
+            ).one()
+            found += from_json(b"[" + unpack(page) + b"]")[max(first - begin, 0) :]
+        begin += count
+    return found[:most]
 
 
 async def _pages(

@@ -1,6 +1,9 @@
 """Videos and animations as tasks: planned here, analysed chunk by chunk wherever the executor does it.
 
 probe -> chunks -> [executor: decode, sample, detect -> record] -> assembler, in order -> frames and tracks
+                                                        '-> looks of tracks -> who they are -'
+
+Where people are to be recognised the records are read twice: only at a track's end it is known who it is.
 """
 
 from __future__ import annotations
@@ -9,12 +12,16 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from app.tasks.ports import Merged
+from app.tasks.recognizing import who_recognizes
 from app.tasks.values import ChunkPlan, MediaFacts, MediaPlan
 from pipelines.errors import InvalidOption
 from pipelines.video.analyze_chunk import FrameOptions, Frames
 from pipelines.video.animation import probe_animation
 from pipelines.video.assembly import Assembler
+from pipelines.video.identities import Identities, TrackLooks, appearances, join_unknown
 from pipelines.video.plan import CHUNK_WORK_S, plan_chunks
 from pipelines.video.probe import probe_video
 from pipelines.video.records import read_record
@@ -22,14 +29,16 @@ from pipelines.video.sampling import Sampling
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from app.tasks.ports import Merging
+    from app.tasks.ports import Merging, Outcomes
+    from app.tasks.recognizing import KnowsPeople, WhoIsWho
     from app.tasks.values import TaskOptions
+    from pipelines.video.identities import TrackLook
 
 #: Chunks of other rules than these are not mixed with theirs.
-_RULES = 1
+_RULES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +88,22 @@ class VideoPipeline:
     Args:
         executor: who analyses chunks.
         chunk_work_s: seconds of one thread's work that make a chunk.
+        people: who knows people; None where nobody is recognised.
     """
 
-    def __init__(self, executor: ChunkExecutor, chunk_work_s: float = CHUNK_WORK_S) -> None:
+    def __init__(
+        self,
+        executor: ChunkExecutor,
+        chunk_work_s: float = CHUNK_WORK_S,
+        people: KnowsPeople | None = None,
+    ) -> None:
         self._executor = executor
         self._chunk_work_s = chunk_work_s
+        self._people = people
 
     async def open(self, path: Path, options: TaskOptions, owner: uuid.UUID) -> VideoWork:
         """Probe a video and plan its chunks."""
+        who = await who_recognizes(self._people, options, owner)
         sampling = _sampling(options)
         probe = await asyncio.to_thread(probe_video, path)
         chunks = await asyncio.to_thread(plan_chunks, probe, sampling, self._chunk_work_s)
@@ -97,21 +114,28 @@ class VideoPipeline:
         ]
         total = sum(max(chunk.samples, 1) for chunk in chunks)
         spans = [max(chunk.samples, 1) / total for chunk in chunks]
-        return VideoWork(self._executor, jobs, spans, info.size, info.duration_s)
+        return _work(who, self._executor, jobs, spans, info.size, info.duration_s)
 
 
 class AnimationPipeline:
-    """Analyses GIF and APNG."""
+    """Analyses GIF and APNG.
 
-    def __init__(self, executor: ChunkExecutor) -> None:
+    Args:
+        executor: who analyses chunks.
+        people: who knows people; None where nobody is recognised.
+    """
+
+    def __init__(self, executor: ChunkExecutor, people: KnowsPeople | None = None) -> None:
         self._executor = executor
+        self._people = people
 
     async def open(self, path: Path, options: TaskOptions, owner: uuid.UUID) -> VideoWork:
         """Look at an animation."""
+        who = await who_recognizes(self._people, options, owner)
         sampling = _sampling(options)
         info = await asyncio.to_thread(probe_animation, path)
         job = ChunkJob(owner, Frames(path, info.size, sampling, info), _asked(options))
-        return VideoWork(self._executor, [job], [1.0], info.size, info.duration_s)
+        return _work(who, self._executor, [job], [1.0], info.size, info.duration_s)
 
 
 class VideoWork:
@@ -148,11 +172,53 @@ class VideoWork:
         return _Assembling(Assembler(self._size, self._rate))
 
 
+class RecognizedVideo(VideoWork):
+    """One file whose people are to be recognised."""
+
+    def __init__(self, who: WhoIsWho, *parts: Any) -> None:  # noqa: ANN401 - those of `VideoWork`
+        super().__init__(*parts)
+        self._who = who
+        self._tracks: Sequence[TrackLook] = ()
+        self._identities = Identities()
+
+    @property
+    def stages(self) -> tuple[range, ...]:
+        """Return all chunks: none of them needs another."""
+        return (range(len(self.plan.chunks)),)
+
+    async def stage_done(self, stage: int, outcome: Outcomes) -> None:  # noqa: ARG002 - there is only one
+        """Follow faces through all records, and ask who they are."""
+        looks = TrackLooks(self._rate)
+        for number in range(len(self.plan.chunks)):
+            record = await outcome(number)
+            await asyncio.to_thread(lambda record=record: looks.add(read_record(record)))  # type: ignore[misc] # mypy infers no lambdas with defaults
+        tracks = looks.finish()
+        vectors = [track.vector for track in tracks if track.vector is not None]
+        found = await self._who.matches(np.array(vectors, np.float32))
+        with_look = (track.span.number for track in tracks if track.vector is not None)
+        known = {number: matches for number, matches in zip(with_look, found, strict=True) if matches}
+        unknown = [track for track in tracks if track.span.number not in known]
+        same = await asyncio.to_thread(join_unknown, unknown, self._who.reunion)
+        self._tracks, self._identities = tracks, Identities(known, same)
+
+    def merging(self) -> Merging:
+        """Begin to follow faces once more."""
+        assembler = Assembler(self._size, self._rate, identities=self._identities)
+        return _Assembling(assembler, (self._tracks, self._identities))
+
+
+def _work(who: WhoIsWho | None, *parts: Any) -> VideoWork:  # noqa: ANN401 - those of `VideoWork`
+    return VideoWork(*parts) if who is None else RecognizedVideo(who, *parts)
+
+
 class _Assembling:
     """Records in order, as frames are shown."""
 
-    def __init__(self, assembler: Assembler) -> None:
+    def __init__(
+        self, assembler: Assembler, known: tuple[Sequence[TrackLook], Identities] | None = None
+    ) -> None:
         self._assembler = assembler
+        self._known = known
 
     def add(self, outcome: bytes) -> Iterable[Mapping[str, Any]]:
         """Yield the frames of the next chunk."""
@@ -162,7 +228,13 @@ class _Assembling:
     def finish(self) -> Merged:
         """Return the tracks and the summary."""
         tracks, summary = self._assembler.finish()
-        return Merged([track.to_json() for track in tracks], summary.to_json())
+        shown = [track.to_json() for track in tracks]
+        if self._known is None:
+            return Merged(shown, summary.to_json())
+        persons = appearances(*self._known)
+        found = self._known[1].matches.values()
+        named = {str(match["person_id"]) for matches in found for match in matches}
+        return Merged(shown, summary.to_json(), persons=persons, named=named)
 
 
 def _sampling(options: TaskOptions) -> Sampling:
@@ -170,7 +242,12 @@ def _sampling(options: TaskOptions) -> Sampling:
 
 
 def _asked(options: TaskOptions) -> FrameOptions:
-    return FrameOptions(options.confidence_threshold, options.min_face_size, frozenset(options.attributes))
+    return FrameOptions(
+        options.confidence_threshold,
+        options.min_face_size,
+        frozenset(options.attributes),
+        embed=options.recognize,
+    )
 
 
 def _samples(job: ChunkJob) -> int:

@@ -1,6 +1,6 @@
 """The use case of one chunk: sampled frames in, the record of what was found in each out.
 
-    frames -> [lane: next, laid out] -> canvases -> detector -> faces -> what each shows -> FrameRecord
+    frames -> [lane: next, laid out] -> canvases -> detector -> faces -> what each shows, and who it may be
                                 '-> several frames wait for their answers, where networks are elsewhere
 
 Decoding happens on the lane; with everything in one process that is the calling thread, and no time is lost.
@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipelines.canvas import CanvasPool
+from pipelines.errors import DependencyDown
 from pipelines.looks import SMALL_SIDE, candidates_of, faces_of, lay_out, looks_at
 from pipelines.metrics import FACES, FRAMES
 from pipelines.video.animation import animation_frames
 from pipelines.video.decode import sampled_frames
-from pipelines.video.records import frame_record, large_enough
+from pipelines.video.records import frame_record, is_embedded, large_enough
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pipelines.attributes import Attribute, FaceAttributes
+    from pipelines.embed_faces import EmbeddedFaces, FaceEmbedder
+    from pipelines.faces import Faces
     from pipelines.looks import Looks
     from pipelines.ports import AttributeReader, Detector, Lane
     from pipelines.video.animation import AnimationInfo
@@ -49,12 +52,14 @@ class FrameOptions:
         min_face_px: for the shorter side of a face.
         attributes: what is told of each face.
         large_side: longer side of the canvas that the detector looks at; 0 is its own.
+        embed: that faces become vectors, in as many frames as it takes to know who it is.
     """
 
     confidence: float = 0.5
     min_face_px: float = 0
     attributes: frozenset[Attribute] = frozenset()
     large_side: int = 0
+    embed: bool = False
 
 
 class Decodable(Protocol):
@@ -110,9 +115,10 @@ class ChunkAnalyzer:
         square: feed the detector its whole input square.
         at_once: frames that may wait for their answers at the same time; more than one only pays where the
             networks are elsewhere.
+        embedder: turns faces into vectors; None where nobody is to be recognised.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts it is made of, by name
         self,
         detector: Detector,
         lane: Lane,
@@ -122,6 +128,7 @@ class ChunkAnalyzer:
         small_side: int = SMALL_SIDE,
         square: bool = False,
         at_once: int = 1,
+        embedder: FaceEmbedder | None = None,
     ) -> None:
         self._detector = detector
         self._lane = lane
@@ -130,6 +137,7 @@ class ChunkAnalyzer:
         self._small_side = small_side
         self._square = square
         self._at_once = at_once
+        self._embedder = embedder
         self._canvases = CanvasPool()
 
     async def records(self, frames: Decodable, options: FrameOptions) -> AsyncIterator[FrameRecord]:
@@ -139,8 +147,8 @@ class ChunkAnalyzer:
             CallerError: the file or an option cannot be used.
             Unavailable: the same may go well later.
         """
-        reads = bool(options.attributes)
-        if reads and self._reader is not None:
+        is_close = bool(options.attributes) or options.embed
+        if options.attributes and self._reader is not None:
             self._reader.check(options.attributes)
         looks = looks_at(
             frames.size,
@@ -150,15 +158,18 @@ class ChunkAnalyzer:
             large_side=options.large_side,
         )
         # Frames that are only looked for faces are scaled in the step that converts them.
-        scales_down = not reads and looks.large.scale < 1
+        scales_down = not is_close and looks.large.scale < 1
         decoded = frames.decoded(looks.large.picture if scales_down else None)
         waiting: deque[asyncio.Task[FrameRecord]] = deque()
+        last_s: float | None = None
         try:
-            while (seen := await self._lane.run(self._next, decoded, looks, reads)) is not None:
+            while (seen := await self._lane.run(self._next, decoded, looks, is_close)) is not None:
+                embeds = options.embed and is_embedded(seen.timestamp, last_s)
+                last_s = seen.timestamp
                 if self._at_once == 1:
-                    yield await self._record(seen, looks, options)
+                    yield await self._record(seen, looks, options, embeds)
                     continue
-                waiting.append(asyncio.create_task(self._record(seen, looks, options)))
+                waiting.append(asyncio.create_task(self._record(seen, looks, options, embeds)))
                 if len(waiting) >= self._at_once:
                     yield await waiting.popleft()
             while waiting:
@@ -180,7 +191,13 @@ class ChunkAnalyzer:
         canvases = lay_out(frame.pixels, looks, self._canvases)
         return _Seen(frame.timestamp, canvases, frame.pixels if keeps_pixels else None)
 
-    async def _record(self, seen: _Seen, looks: Looks, options: FrameOptions) -> FrameRecord:
+    async def _record(
+        self,
+        seen: _Seen,
+        looks: Looks,
+        options: FrameOptions,
+        embeds: bool,  # noqa: FBT001 - of this frame
+    ) -> FrameRecord:
         proposals = await self._detector.propose(seen.canvases, options.confidence)
         for canvas in seen.canvases:
             self._canvases.give(canvas)
@@ -189,7 +206,14 @@ class ChunkAnalyzer:
         FRAMES.add(1)
         FACES.add(len(faces), "video")
         told: Sequence[Mapping[str, Any]] = ()
-        if self._reader is not None and self._tell is not None and seen.pixels is not None:
+        if options.attributes and self._reader and self._tell and seen.pixels is not None:
             shown = await self._reader.read(seen.pixels, faces, options.attributes)
             told = [self._tell(each) for each in shown]
-        return frame_record(seen.timestamp, faces, told)
+        embedded = await self._embedded(seen, faces) if embeds and len(faces) else None
+        return frame_record(seen.timestamp, faces, told, embedded)
+
+    async def _embedded(self, seen: _Seen, faces: Faces) -> EmbeddedFaces:
+        if self._embedder is None or seen.pixels is None:
+            message = "this service has no network that recognises faces"
+            raise DependencyDown(message)
+        return await self._embedder.embed(seen.pixels, faces)

@@ -12,13 +12,13 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
-from pipelines.video.tracking import Tracker, TrackerState, TrackSpan
+from pipelines.video.identities import Follower
+from pipelines.video.tracking import TrackerState, TrackSpan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from pipelines.video.identities import Identities
     from pipelines.video.records import FaceRecord, FrameRecord
 
 
@@ -31,6 +31,7 @@ class FaceResult:
     confidence: float
     track_id: str | None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    matches: Sequence[Mapping[str, Any]] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as the API writes it; attributes only where there are some."""
@@ -41,7 +42,9 @@ class FaceResult:
         }
         if self.track_id is not None:
             shown["track_id"] = self.track_id
-        return {**shown, "attributes": dict(self.attributes)} if self.attributes else shown
+        if self.attributes:
+            shown["attributes"] = dict(self.attributes)
+        return shown if self.matches is None else {**shown, "identity": {"matches": list(self.matches)}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +97,23 @@ class AssemblyState:
     next_face: int = 1
     tracker: TrackerState = field(default_factory=TrackerState)
     ended: tuple[TrackSpan, ...] = ()
+    last_s: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the state as values that JSON knows."""
         ended = [[span.number, span.appears_at, span.disappears_at] for span in self.ended]
-        return {"next_face": self.next_face, "tracker": self.tracker.to_json(), "ended": ended}
+        return {
+            "next_face": self.next_face,
+            "tracker": self.tracker.to_json(),
+            "ended": ended,
+            "last_s": self.last_s,
+        }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> AssemblyState:
         """Return the state that was stored."""
         ended = tuple(TrackSpan(*span) for span in value["ended"])
-        return cls(value["next_face"], TrackerState.from_json(value["tracker"]), ended)
+        return cls(value["next_face"], TrackerState.from_json(value["tracker"]), ended, value["last_s"])
 
 
 class Assembler:
@@ -114,25 +123,33 @@ class Assembler:
         size: width and height of the upright frames.
         rate: samples a second.
         state: where an earlier assembler stopped.
+        identities: who the tracks are, where that was asked for.
     """
 
-    def __init__(self, size: tuple[int, int], rate: float, state: AssemblyState | None = None) -> None:
+    def __init__(
+        self,
+        size: tuple[int, int],
+        rate: float,
+        state: AssemblyState | None = None,
+        identities: Identities | None = None,
+    ) -> None:
         begun = state or AssemblyState()
+        self._identities = identities
         self._size = size
         self._next_face = begun.next_face
-        self._tracker = Tracker(rate, begun.tracker)
+        self._follower = Follower(rate, begun.tracker, begun.last_s)
         self._ended = list(begun.ended)
 
     @property
     def state(self) -> AssemblyState:
         """All that must be known to go on."""
-        return AssemblyState(self._next_face, self._tracker.state, tuple(self._ended))
+        follower = self._follower
+        return AssemblyState(self._next_face, follower.tracker, tuple(self._ended), follower.last_s)
 
     def add(self, frames: Iterable[FrameRecord]) -> Iterator[FrameResult]:
         """Yield the results of the next frames; they count as taken when they have been yielded."""
         for frame in frames:
-            boxes = [face.box for face in frame.faces]
-            numbers, ended = self._tracker.step(frame.timestamp, boxes, _embeddings(frame.faces))
+            numbers, ended, _ = self._follower.step(frame)
             self._ended += ended
             first = self._next_face
             self._next_face += len(numbers)
@@ -143,14 +160,29 @@ class Assembler:
 
     def finish(self) -> tuple[list[TrackResult], Summary]:
         """Return all tracks, in order of appearance, and the summary."""
-        self._ended += self._tracker.finish()
+        self._ended += self._follower.finish()
         spans = sorted(self._ended, key=lambda span: span.number)
-        tracks = [TrackResult(f"t_{span.number}", span.appears_at, span.disappears_at) for span in spans]
-        return tracks, Summary(len(tracks), len(tracks))
+        known = self._identities
+        tracks = [
+            TrackResult(
+                f"t_{span.number}",
+                span.appears_at,
+                span.disappears_at,
+                None if known is None else known.person_of(span.number),
+            )
+            for span in spans
+        ]
+        return tracks, Summary(len(tracks), len(tracks) if known is None else known.count)
 
     def _face(self, number: int, face: FaceRecord, track: int) -> FaceResult:
-        bbox = whole_box(face.box, self._size)
-        return FaceResult(f"f_{number:02d}", bbox, round(face.confidence, 3), f"t_{track}", face.attributes)
+        return FaceResult(
+            f"f_{number:02d}",
+            whole_box(face.box, self._size),
+            round(face.confidence, 3),
+            f"t_{track}",
+            face.attributes,
+            None if self._identities is None else self._identities.matches_of(track),
+        )
 
 
 def whole_box(box: tuple[float, float, float, float], size: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -158,12 +190,6 @@ def whole_box(box: tuple[float, float, float, float], size: tuple[int, int]) -> 
     x1, y1 = min(max(0, round(box[0])), size[0] - 1), min(max(0, round(box[1])), size[1] - 1)
     x2, y2 = min(max(x1 + 1, round(box[2])), size[0]), min(max(y1 + 1, round(box[3])), size[1])
     return x1, y1, x2 - x1, y2 - y1
-
-
-def _embeddings(faces: tuple[FaceRecord, ...]) -> np.ndarray[Any, np.dtype[np.float32]] | None:
-    if not faces or not all(face.embedding for face in faces):
-        return None
-    return np.array([face.embedding for face in faces], np.float32)
 
 
 class Writer(Protocol):

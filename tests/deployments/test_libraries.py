@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any
+import time
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, cast
 
+import av
 import cv2
 import httpx
 import numpy as np
@@ -12,10 +15,13 @@ import pytest
 
 from cluster.trial import Trial, trial_service
 from tests.deployments.scraping import LIBRARIES, QUICKLY, scrape, total
+from tests.fakes.file_server import FileServer, serve_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from av.video.stream import VideoStream
 
 pytestmark = [pytest.mark.serve, pytest.mark.xdist_group("service")]
 
@@ -41,7 +47,8 @@ PEOPLE = 6
 def service(request: pytest.FixtureRequest, weights_folder: Path) -> Iterator[Trial]:
     """Run a service of this shape."""
     shape: dict[str, Any] = PLACEMENTS[request.param]
-    with trial_service(shape, QUICKLY, weights=weights_folder) as started:
+    variables = {**QUICKLY, "FACE_API_FETCH_ALLOW": "127.0.0.1"}
+    with trial_service(shape, variables, weights=weights_folder) as started:
         yield started
 
 
@@ -145,3 +152,93 @@ def test_compare_real_faces(client: httpx.Client, group_photo_path: Path, portra
         "target_image_url": as_url(np.zeros((300, 300, 3), np.uint8)),
     }
     assert client.post("/compare", json=none).status_code == 422
+
+
+@pytest.fixture(scope="module")
+def media() -> Iterator[FileServer]:
+    """Serve what tests put there."""
+    with serve_files() as server:
+        yield server
+
+
+def slides(shown: list[tuple[np.ndarray[Any, Any] | None, float]], path: Path) -> bytes:
+    """Return a video of pictures, each for so many seconds; None is an empty wall."""
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = cast("VideoStream", container.add_stream("libx264", rate=10, options={"preset": "veryfast"}))
+        stream.width, stream.height, stream.pix_fmt = 640, 480, "yuv420p"
+        stream.codec_context.time_base, stream.codec_context.gop_size = Fraction(1, 10), 10
+        index = 0
+        for picture, seconds in shown:
+            wall = np.full((480, 640, 3), 120, np.uint8)
+            if picture is not None:
+                small = cv2.resize(picture, (240, 240 * picture.shape[0] // picture.shape[1]))[:440]
+                wall[20 : 20 + len(small), 200:440] = small
+            for _ in range(round(seconds * 10)):
+                frame = av.VideoFrame.from_ndarray(wall, format="bgr24")
+                frame.pts, frame.time_base = index, Fraction(1, 10)
+                container.mux(stream.encode(frame))
+                index += 1
+        container.mux(stream.encode(None))
+    return path.read_bytes()
+
+
+def ended(client: httpx.Client, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    """Return a task that recognises once it has succeeded."""
+    made = client.post("/create-detection-task", json={"recognize": 1, **fields})
+    assert made.status_code == 200, made.text
+    deadline = time.monotonic() + 90
+    while True:
+        task: dict[str, Any] = client.get(f"/task/{made.json()['task_id']}").json()
+        if task["status"] not in {"queued", "running"}:
+            assert task["status"] == "succeeded", task.get("error")
+            return task
+        assert time.monotonic() < deadline, task
+        time.sleep(0.2)
+
+
+def test_a_video_names_who_is_enrolled(
+    client: httpx.Client, media: FileServer, group_photo_path: Path, portrait_path: Path, tmp_path: Path
+) -> None:
+    """Real faces in a rendered video: who is enrolled is named, with right spans, and a stranger is not."""
+    client.post("/library", json={"library_id": "cast"})
+    one, two = people_of(client, group_photo_path)[:2]
+    for person, picture in (("one", one), ("two", two)):
+        body = {"person_id": person, "name": person.title(), "image_url": as_url(picture)}
+        assert client.post("/library/cast/face", json=body).status_code == 200
+    stranger = np.asarray(cv2.imread(str(portrait_path)))[:300, 100:400]
+    play = [(one, 2.0), (two, 2.0), (None, 3.0), (stranger, 2.0), (None, 3.0), (one, 2.0), (stranger, 2.0)]
+    media.files["/play.mp4"] = slides(play, tmp_path / "play.mp4")
+    task = ended(client, type="video", media_url=f"{media.url}/play.mp4", library_id="cast", sample_rate=5)
+    tracks = task["result"]["face_tracks"]
+    assert {track["person_id"] for track in tracks} == {"one", "two", None}
+    assert task["result"]["summary"]["unique_identities"] == 3
+    persons = client.get(f"/task/{task['task_id']}/persons").json()["persons"]
+    spans = {
+        each["name"] or each["unknown_id"][0]: [(span["start_ms"], span["end_ms"]) for span in each["spans"]]
+        for each in persons
+    }
+    expected = {
+        "One": [(0, 1800), (12000, 13800)],
+        "Two": [(2000, 3800)],
+        "u": [(7000, 8800), (14000, 15800)],
+    }
+    assert {name: len(found) for name, found in spans.items()} == {"One": 2, "Two": 1, "u": 2}
+    for name, wanted in expected.items():
+        assert np.abs(np.array(spans[name]) - np.array(wanted)).max() <= 250, spans
+
+
+def test_a_picture_names_who_is_enrolled(
+    client: httpx.Client, media: FileServer, group_photo_path: Path
+) -> None:
+    """Six people of a photo are six in a task on it, each by name."""
+    client.post("/library", json={"library_id": "named"})
+    for number, picture in enumerate(people_of(client, group_photo_path)):
+        body = {"person_id": f"p{number}", "image_url": as_url(picture)}
+        assert client.post("/library/named/face", json=body).status_code == 200
+    media.files["/group.jpg"] = group_photo_path.read_bytes()
+    photo = {"type": "image", "media_url": f"{media.url}/group.jpg", "min_face_size": 20}
+    task = ended(client, library_id="named", **photo)
+    (frame,) = task["result"]["frames"]
+    named = [face["identity"]["matches"][0]["person_id"] for face in frame["faces"]]
+    assert sorted(named) == [f"p{number}" for number in range(PEOPLE)]
+    assert task["result"]["summary"] == {"total_faces": PEOPLE, "unique_identities": PEOPLE}

@@ -10,22 +10,27 @@ import pytest
 from pydantic import SecretStr
 
 from app.api import create_app
-from app.libraries.opening import EmbeddingModel, Libraries, open_libraries
+from app.libraries.opening import EmbeddingModel, Libraries, open_libraries, open_recognizer
 from app.plans import Plan
 from app.records.values import Actor
 from app.services import Services, open_services
 from app.settings import Settings
+from app.tasks.mentions import TaskMentions
 from app.tasks.opening import open_tasks
+from app.tasks.runner import RunnerPace
 from tests.app.conftest import client_of
 from tests.app.libraries.speaking_pictures import CALIBRATION, SPACE, SpeakingEngine
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
     import httpx
 
     from app.libraries.enrolling import Mentions
+    from app.libraries.recognition import Recognizer
+    from app.tasks.ports import MediaPipeline
+    from app.tasks.values import TaskType
 
 KEY = "the-key-of-this-test"
 ADMIN = Actor("admin", "192.0.2.1")
@@ -75,9 +80,19 @@ async def replica(
     *,
     space: str = SPACE,
     mentions: Mentions | None = None,
+    pipelines: Callable[[Recognizer, SpeakingEngine], Mapping[TaskType, MediaPipeline]] | None = None,
     **settings: Any,  # noqa: ANN401
 ) -> AsyncIterator[Replica]:
-    """Open the service in this process; several may share a database."""
+    """Open the service in this process; several may share a database.
+
+    Args:
+        home: its folder.
+        database: the URL; a file in the folder by default.
+        space: of its vectors.
+        mentions: where people may be named; in its tasks by default.
+        pipelines: who analyses tasks here; nobody by default.
+        settings: of the service.
+    """
     engine = SpeakingEngine()
     chosen = Settings(
         home=home,
@@ -90,8 +105,17 @@ async def replica(
     )
     async with AsyncExitStack() as stack:
         services = await stack.enter_async_context(open_services(chosen, engine))
-        tasks = await stack.enter_async_context(open_tasks(services))
         model = EmbeddingModel(space, CALIBRATION)
+        runs = None
+        if pipelines is not None:
+            assert services.memory is not None
+            people = await stack.enter_async_context(
+                open_recognizer(services.memory.database, model, 10**8, 0.2)
+            )
+            runs = pipelines(people, engine)
+        pace = RunnerPace(lease_s=2.0, poll_s=0.05, check_s=0.1)
+        tasks = await stack.enter_async_context(open_tasks(services, runs, pace=pace))
+        mentions = mentions or TaskMentions(tasks.wake)
         libraries = await stack.enter_async_context(
             open_libraries(services, model, uploads=tasks.uploads, mentions=mentions, tidy_every_s=0.2)
         )

@@ -88,8 +88,9 @@ def test_cuts_make_no_difference(kind: str, cuts: set[int]) -> None:
 def test_records_come_back_as_they_were() -> None:
     """Boxes, attributes and embeddings survive being stored."""
     plain = FaceRecord((1.25, 2.5, 30.75, 40.0), 0.5)
-    rich = FaceRecord((1.0, 2.0, 3.0, 4.0), 0.75, {"age": 30, "pose": {"yaw": 1.5}}, (0.6, 0.8))
-    frames = [FrameRecord(0.0, ()), FrameRecord(0.333333, (plain, rich))]
+    rich = FaceRecord((1.0, 2.0, 3.0, 4.0), 0.75, {"age": 30, "pose": {"yaw": 1.5}}, b"\x00\xfe", 0.5)
+    told = FaceRecord((1.0, 2.0, 3.0, 4.0), 0.75, {"age": 30})
+    frames = [FrameRecord(0.0, ()), FrameRecord(0.333333, (plain, rich, told))]
     assert list(read_record(write_record(frames))) == frames
     assert list(read_record(write_record([]))) == []
 
