@@ -9,7 +9,7 @@ import base64
 import json
 import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 
@@ -105,7 +105,9 @@ async def _found(
     analyzer: ChunkAnalyzer, frames: EveryFrame | EveryPicture, options: FrameOptions
 ) -> AsyncIterator[FoundFrame]:
     async for record in analyzer.records(frames, options):
-        faces = tuple(Sighting(face.box, face.confidence) for face in record.faces)
+        faces = tuple(
+            Sighting(face.box, face.confidence, face.embedding, face.quality) for face in record.faces
+        )
         tick = int(record.timestamp)
         yield FoundFrame(tick, faces, frames.looks.pop(tick))
 
@@ -115,7 +117,7 @@ async def packed(frames: AsyncIterator[FoundFrame]) -> bytes:
     squeeze = zlib.compressobj(6)
     parts = []
     async for frame in frames:
-        faces = [[*face.box, face.confidence] for face in frame.faces]
+        faces = [_entry(face) for face in frame.faces]
         line = json.dumps([frame.index, base64.b64encode(frame.look).decode(), faces], separators=(",", ":"))
         parts.append(squeeze.compress(line.encode() + b"\n"))
     return b"".join([*parts, squeeze.flush()])
@@ -131,6 +133,17 @@ def read_found(data: bytes, index_of: Callable[[int], int]) -> list[FoundFrame]:
     found = []
     for line in zlib.decompress(data).splitlines():
         tick, look, faces = json.loads(line)
-        sightings = tuple(Sighting((x1, y1, x2, y2), score) for x1, y1, x2, y2, score in faces)
+        sightings = tuple(map(_sighting, faces))
         found.append(FoundFrame(index_of(tick), sightings, base64.b64decode(look)))
     return found
+
+
+def _entry(face: Sighting) -> list[Any]:
+    entry: list[Any] = [*face.box, face.confidence]
+    return [*entry, base64.b64encode(face.look).decode(), face.quality] if face.look else entry
+
+
+def _sighting(entry: list[Any]) -> Sighting:
+    x1, y1, x2, y2, score, *more = entry
+    look, quality = more or ("", 0.0)
+    return Sighting((x1, y1, x2, y2), score, base64.b64decode(look), quality)

@@ -53,6 +53,7 @@ class FrameOptions:
         attributes: what is told of each face.
         large_side: longer side of the canvas that the detector looks at; 0 is its own.
         embed: that faces become vectors, in as many frames as it takes to know who it is.
+        tick_s: seconds of one unit of the frames' times.
     """
 
     confidence: float = 0.5
@@ -60,6 +61,7 @@ class FrameOptions:
     attributes: frozenset[Attribute] = frozenset()
     large_side: int = 0
     embed: bool = False
+    tick_s: float = 1.0
 
 
 class Decodable(Protocol):
@@ -164,8 +166,9 @@ class ChunkAnalyzer:
         last_s: float | None = None
         try:
             while (seen := await self._lane.run(self._next, decoded, looks, is_close)) is not None:
-                embeds = options.embed and is_embedded(seen.timestamp, last_s)
-                last_s = seen.timestamp
+                at_s = seen.timestamp * options.tick_s
+                embeds = options.embed and is_embedded(at_s, last_s)
+                last_s = at_s
                 if self._at_once == 1:
                     yield await self._record(seen, looks, options, embeds)
                     continue
