@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 import psutil
 import yaml
 
-from cluster.local import CONFIG
+from app.settings import Settings
+from cluster.environment import place_of
+from cluster.local import CONFIG, clear_leftovers
 from cluster.ports import free_ports
 from cluster.processes import marked
 
@@ -109,8 +111,15 @@ def trial_service(
             raise TrialFailed(up.stdout + up.stderr + _last_words(home / "run" / "failed-start"))
         yield Trial(home, port, key, admin_password, environment, up.stdout)
     finally:
-        run_facefleet(("down",), environment)
-        shutil.rmtree(home, ignore_errors=True)
+        _end(home)
+
+
+def _end(home: Path) -> None:
+    """End it without waiting for what it may be doing; `down` would."""
+    place = place_of(Settings(home=home))
+    clear_leftovers(place)
+    for folder in (place.scratch, home):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def run_facefleet(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.serve, pytest.mark.xdist_group("service")]
+pytestmark = [pytest.mark.serve, pytest.mark.xdist_group("attribute placements")]
 
 ONE = {"min_replicas": 1, "max_replicas": 1}
 PLACEMENTS: dict[str, dict[str, Any]] = {

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from av.video.stream import VideoStream
 
-pytestmark = [pytest.mark.serve, pytest.mark.xdist_group("service")]
+pytestmark = [pytest.mark.serve, pytest.mark.xdist_group("libraries")]
 
 ONE = {"min_replicas": 1, "max_replicas": 1}
 TWO = {"min_replicas": 2, "max_replicas": 2}

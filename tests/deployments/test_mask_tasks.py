@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.serve, pytest.mark.xdist_group("service")]
+pytestmark = [pytest.mark.serve, pytest.mark.xdist_group("mask tasks")]
 
 SECONDS = 8
 

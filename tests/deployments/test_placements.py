@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.serve, pytest.mark.xdist_group("service")]
+pytestmark = [pytest.mark.serve, pytest.mark.xdist_group("placements")]
 
 TWO = {"min_replicas": 2, "max_replicas": 2}
 THREE = {"min_replicas": 3, "max_replicas": 3}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.serve, pytest.mark.xdist_group("service")]
+pytestmark = [pytest.mark.serve, pytest.mark.xdist_group("tasks")]
 
 ATTRIBUTES = ["age", "gender", "emotion", "pose", "glasses", "mask", "quality", "landmarks"]
 EMOTIONS = {"neutral", "happy", "sad", "angry", "surprised", "disgusted", "fearful"}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -13,8 +13,8 @@ from cluster.trial import Trial, trial_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+HERE = Path(__file__).parent
 #: Short enough for a test to wait for it.
 UPLOAD_TIMEOUT_S = 4
 
@@ -22,11 +22,12 @@ Post = Callable[..., httpx.Response]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of one service in one process, and mark them."""
+    """Keep the tests of one service, and those of the console, in one process each, and mark them."""
     for item in items:
-        if os.path.dirname(__file__) == str(item.path.parent):  # noqa: PTH120 - compared as text
+        folder = item.path.parent
+        if folder.is_relative_to(HERE):
             item.add_marker(pytest.mark.e2e)
-            item.add_marker(pytest.mark.xdist_group("service"))
+            item.add_marker(pytest.mark.xdist_group("service" if folder == HERE else folder.name))
 
 
 @pytest.fixture(scope="session")
