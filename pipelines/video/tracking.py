@@ -32,8 +32,9 @@ _SIZE_CHANGE = 0.8
 _SIZE_WEIGHT, _WAIT_WEIGHT, _LOOKS_WEIGHT = 0.5, 0.4, 2.0
 #: More than any pair that is allowed can cost.
 _UNPAIRED = 8.0
-#: Cosine under which two embeddings are of different people.
-_STRANGER = 0.1
+#: Cosine under which two embeddings are of different people. One in a hundred strangers reaches it, so that
+#: a cut from one head to another in the same place ends a track; who is lost by it is known again afterwards.
+_STRANGER = 0.3
 #: Seconds over which a velocity is averaged, and after which a hidden face is no longer trusted to go on.
 _VELOCITY_S, _MOMENTUM_S = 0.25, 0.8
 
