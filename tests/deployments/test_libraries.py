@@ -182,9 +182,9 @@ def slides(shown: list[tuple[np.ndarray[Any, Any] | None, float]], path: Path) -
     return path.read_bytes()
 
 
-def ended(client: httpx.Client, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+def ended(client: httpx.Client, kind: str = "detection", **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     """Return a task that recognises once it has succeeded."""
-    made = client.post("/create-detection-task", json={"recognize": 1, **fields})
+    made = client.post(f"/create-{kind}-task", json={"recognize": 1, **fields})
     assert made.status_code == 200, made.text
     deadline = time.monotonic() + 90
     while True:
@@ -225,6 +225,30 @@ def test_a_video_names_who_is_enrolled(
     assert {name: len(found) for name, found in spans.items()} == {"One": 2, "Two": 1, "u": 2}
     for name, wanted in expected.items():
         assert np.abs(np.array(spans[name]) - np.array(wanted)).max() <= 250, spans
+
+
+def test_our_staff_stays_visible_and_everybody_else_is_hidden(
+    client: httpx.Client, media: FileServer, group_photo_path: Path, portrait_path: Path, tmp_path: Path
+) -> None:
+    """With `keep` whoever is enrolled is shown, and a stranger never; with `only` it is the other way."""
+    client.post("/library", json={"library_id": "ours"})
+    one = people_of(client, group_photo_path)[0]
+    body = {"person_id": "one", "image_url": as_url(one)}
+    assert client.post("/library/ours/face", json=body).status_code == 200
+    stranger = np.asarray(cv2.imread(str(portrait_path)))[:300, 100:400]
+    media.files["/two.mp4"] = slides([(one, 2.0), (None, 2.0), (stranger, 2.0)], tmp_path / "two.mp4")
+    video = {"type": "video", "media_url": f"{media.url}/two.mp4", "library_id": "ours", "report": "frames"}
+    hidden = {}
+    for choice in ("keep", "only"):
+        task = ended(client, "mask", **video, **{choice: ["one"]})
+        frames = task["result"]["frames"]
+        hidden[choice] = {frame["timestamp"] for frame in frames if frame["faces"]}
+    times = {index / 10 for index in range(60)}
+    ours, strangers = {at for at in times if at < 2}, {at for at in times if at >= 4}
+    assert strangers <= hidden["keep"]
+    assert len(ours & hidden["keep"]) <= 4
+    assert ours <= hidden["only"]
+    assert len(strangers & hidden["only"]) <= 4
 
 
 def test_a_picture_names_who_is_enrolled(
