@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from app.tasks.mask_people import WhoIsMeant
+    from app.tasks.mask_people import ComparesPeople, WhoIsMeant
     from app.tasks.ports import Keeper, Merging, Outcomes
-    from app.tasks.recognizing import KnowsPeople
     from app.tasks.values import TaskOptions
     from pipelines.ports import ImageEngine
     from pipelines.probe import PictureHeader
@@ -47,7 +46,7 @@ class MaskImagePipeline:
         people: who knows people; None where nobody is recognised.
     """
 
-    def __init__(self, engine: ImageEngine, people: KnowsPeople | None = None) -> None:
+    def __init__(self, engine: ImageEngine, people: ComparesPeople | None = None) -> None:
         self._engine = engine
         self._people = people
 

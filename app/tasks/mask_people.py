@@ -5,7 +5,7 @@ vectors of looks and tracks -> library -> who each may be -> `pipelines.redact.c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from pipelines.errors import InvalidOption, SwitchedOff
 from pipelines.redact.choose import MAY_BE, Chosen
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from app.tasks.recognizing import KnowsPeople
+    from app.libraries.values import Library, Match
     from app.tasks.values import TaskOptions
 
 #: Faces that are searched for together.
@@ -26,8 +26,23 @@ _TOGETHER: Final = 256
 _PEOPLE: Final = 10
 
 
+class ComparesPeople(Protocol):
+    """Finds people in libraries, unlikely ones as well; `app.libraries.recognition.Recognizer` does."""
+
+    async def library(self, owner: uuid.UUID, handle: str) -> Library:
+        """Return a library that can be searched here."""
+
+    async def matches(
+        self, library: Library, vectors: NDArray[np.float32], count: int, min_score: float
+    ) -> list[list[Match]]:
+        """Return who each face may be, best first."""
+
+    async def known(self, library: Library, handles: Collection[str]) -> set[str]:
+        """Return which of these people are in a library, with a face that they are known by."""
+
+
 async def who_is_meant(
-    people: KnowsPeople | None, options: TaskOptions, owner: uuid.UUID
+    people: ComparesPeople | None, options: TaskOptions, owner: uuid.UUID
 ) -> WhoIsMeant | None:
     """Return who knows who is meant, None where everybody is to be hidden.
 
@@ -60,7 +75,7 @@ class WhoIsMeant:
         chosen: who is meant.
     """
 
-    def __init__(self, people: KnowsPeople, owner: uuid.UUID, handle: str, chosen: Chosen) -> None:
+    def __init__(self, people: ComparesPeople, owner: uuid.UUID, handle: str, chosen: Chosen) -> None:
         self._people = people
         self._owner = owner
         self._handle = handle

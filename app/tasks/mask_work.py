@@ -43,9 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from app.tasks.mask_people import WhoIsMeant
+    from app.tasks.mask_people import ComparesPeople, WhoIsMeant
     from app.tasks.ports import Keeper, Merging, Outcomes
-    from app.tasks.recognizing import KnowsPeople
     from app.tasks.values import TaskOptions
     from pipelines.redact.cover import FoundFrame
     from pipelines.redact.output import OutputFormat
@@ -152,7 +151,7 @@ class MaskVideoPipeline:
         self,
         executor: MaskExecutor,
         chunk_work_s: float = CHUNK_WORK_S,
-        people: KnowsPeople | None = None,
+        people: ComparesPeople | None = None,
     ) -> None:
         self._executor = executor
         self._chunk_work_s = chunk_work_s
@@ -179,7 +178,7 @@ class MaskAnimationPipeline:
         people: who knows people; None where nobody is recognised.
     """
 
-    def __init__(self, executor: MaskExecutor, people: KnowsPeople | None = None) -> None:
+    def __init__(self, executor: MaskExecutor, people: ComparesPeople | None = None) -> None:
         self._executor = executor
         self._people = people
 

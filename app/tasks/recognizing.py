@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from app.libraries.answers import match_answer
 from pipelines.errors import SwitchedOff
-from pipelines.similarity import SAME_PERSON
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -37,12 +36,9 @@ class KnowsPeople(Protocol):
         """Return a library that can be searched here."""
 
     async def matches(
-        self, library: Library, vectors: NDArray[np.float32], count: int = 1, min_score: float = SAME_PERSON
+        self, library: Library, vectors: NDArray[np.float32], count: int = 1
     ) -> list[list[Match]]:
         """Return who each face may be, best first."""
-
-    async def known(self, library: Library, handles: Collection[str]) -> set[str]:
-        """Return which of these people are in a library, with a face that they are known by."""
 
 
 async def who_recognizes(

@@ -237,7 +237,12 @@ def test_our_staff_stays_visible_and_everybody_else_is_hidden(
     assert client.post("/library/ours/face", json=body).status_code == 200
     stranger = np.asarray(cv2.imread(str(portrait_path)))[:300, 100:400]
     media.files["/two.mp4"] = slides([(one, 2.0), (None, 2.0), (stranger, 2.0)], tmp_path / "two.mp4")
-    video = {"type": "video", "media_url": f"{media.url}/two.mp4", "library_id": "ours", "report": "frames"}
+    video: dict[str, Any] = {
+        "type": "video",
+        "media_url": f"{media.url}/two.mp4",
+        "library_id": "ours",
+        "report": "frames",
+    }
     hidden = {}
     for choice in ("keep", "only"):
         task = ended(client, "mask", **video, **{choice: ["one"]})
