@@ -245,7 +245,7 @@ def test_our_staff_stays_visible_and_everybody_else_is_hidden(
     }
     hidden = {}
     for choice in ("keep", "only"):
-        task = ended(client, "mask", **video, **{choice: ["one"]})
+        task = ended(client, "mask", report="frames", **video, **{choice: ["one"]})
         frames = task["result"]["frames"]
         hidden[choice] = {frame["timestamp"] for frame in frames if frame["faces"]}
     times = {index / 10 for index in range(60)}
@@ -265,7 +265,7 @@ def test_a_picture_names_who_is_enrolled(
         body = {"person_id": f"p{number}", "image_url": as_url(picture)}
         assert client.post("/library/named/face", json=body).status_code == 200
     media.files["/group.jpg"] = group_photo_path.read_bytes()
-    photo = {"type": "image", "media_url": f"{media.url}/group.jpg", "min_face_size": 20}
+    photo: dict[str, Any] = {"type": "image", "media_url": f"{media.url}/group.jpg", "min_face_size": 20}
     task = ended(client, library_id="named", **photo)
     (frame,) = task["result"]["frames"]
     named = [face["identity"]["matches"][0]["person_id"] for face in frame["faces"]]
