@@ -15,7 +15,9 @@ from app.auth import caller_of
 from app.errors import NotOffered
 from app.idempotency import known_request
 from app.middleware import request_id_of
+from app.tasks.mask_people import who_is_meant
 from app.tasks.mask_requests import MaskTaskRequest, new_mask_task
+from app.tasks.recognizing import who_recognizes
 from app.tasks.requests import DetectionTaskRequest, new_task
 from app.tasks.values import ANYONE, owner_of
 from pipelines.errors import InvalidOption
@@ -76,9 +78,10 @@ def creation_routes(tasks: Tasks, libraries: Libraries | None = None) -> APIRout
         return await _queued(
             tasks,
             request,
-            new_mask_task(body, tasks.allow, can_sign=can_sign),
+            new_mask_task(body, tasks.allow, can_sign=can_sign, can_recognize=libraries is not None),
             tasks.mask_types,
             idempotency_key,
+            libraries,
         )
 
     return router
@@ -103,8 +106,9 @@ async def _queued(
     owner = owner_of(caller.id)
     answer = await tasks.store.first_answer(owner, same)
     if answer is None:
-        if libraries is not None and new.options.recognize and new.options.library_id is not None:
-            await libraries.recognizer.library(owner, new.options.library_id)
+        if libraries is not None:
+            await who_recognizes(libraries.recognizer, new.options, owner)
+            await who_is_meant(libraries.recognizer, new.options, owner)
         plan = tasks.plans.of(caller.plan)
         answer = await tasks.store.create(owner, plan, new, request_id_of(request.scope), same)
         tasks.wake()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from app.libraries.enrolling import Mentions
     from app.libraries.recognition import Recognizer
-    from app.tasks.ports import MediaPipeline
+    from app.tasks.ports import MaskPipeline, MediaPipeline
     from app.tasks.values import TaskType
 
 KEY = "the-key-of-this-test"
@@ -81,6 +81,7 @@ async def replica(
     space: str = SPACE,
     mentions: Mentions | None = None,
     pipelines: Callable[[Recognizer, SpeakingEngine], Mapping[TaskType, MediaPipeline]] | None = None,
+    maskers: Callable[[Recognizer, SpeakingEngine], Mapping[TaskType, MaskPipeline]] | None = None,
     **settings: Any,  # noqa: ANN401
 ) -> AsyncIterator[Replica]:
     """Open the service in this process; several may share a database.
@@ -91,6 +92,7 @@ async def replica(
         space: of its vectors.
         mentions: where people may be named; in its tasks by default.
         pipelines: who analyses tasks here; nobody by default.
+        maskers: who masks media here; nobody by default.
         settings: of the service.
     """
     engine = SpeakingEngine()
@@ -106,15 +108,16 @@ async def replica(
     async with AsyncExitStack() as stack:
         services = await stack.enter_async_context(open_services(chosen, engine))
         model = EmbeddingModel(space, CALIBRATION)
-        runs = None
-        if pipelines is not None:
+        runs, masks = None, None
+        if pipelines is not None or maskers is not None:
             assert services.memory is not None
             people = await stack.enter_async_context(
                 open_recognizer(services.memory.database, model, 10**8, 0.2)
             )
-            runs = pipelines(people, engine)
+            runs = {} if pipelines is None else pipelines(people, engine)
+            masks = None if maskers is None else maskers(people, engine)
         pace = RunnerPace(lease_s=2.0, poll_s=0.05, check_s=0.1)
-        tasks = await stack.enter_async_context(open_tasks(services, runs, pace=pace))
+        tasks = await stack.enter_async_context(open_tasks(services, runs, maskers=masks, pace=pace))
         mentions = mentions or TaskMentions(tasks.wake)
         libraries = await stack.enter_async_context(
             open_libraries(services, model, uploads=tasks.uploads, mentions=mentions, tidy_every_s=0.2)
