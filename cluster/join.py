@@ -1,4 +1,4 @@
-"""The process that starts a further node: `python -m cluster.join ADDRESS CPUS`, in the service's environment."""
+"""The process that starts a further node, in the environment of the service: `cluster.join ADDRESS CPUS`."""
 
 import sys
 

@@ -70,6 +70,7 @@ class Clients:
                     answer = client.post(f"{self._service.url}/api/v1/detect", files={"image": self._picture})
                 except httpx.HTTPError:
                     self.lost.append(time.monotonic())
+                    time.sleep(0.2)
                     continue
                 self.replies.append((time.monotonic(), answer.status_code))
                 if self._pause_s or not answer.is_success:

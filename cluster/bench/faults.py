@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from cluster.trial import Trial
 
 SECOND = "second"
-#: One of each on each node; the second come with the second node.
-ONE_EACH = {"min_replicas": 1, "max_replicas": 1, "max_per_node": 1, "num_cpus": 0.1}
+#: The second ones come with the second node, which has more room for them.
+ONE_EACH = {"min_replicas": 1, "max_replicas": 1, "num_cpus": 0.1}
 SHAPE: dict[str, Any] = {
     "placement": {"decode": "stage", "detector": "pool", "attributes": "inline"},
     "ingress": ONE_EACH,
@@ -100,20 +100,22 @@ def replicas(service: Trial) -> dict[str, tuple[int, int]] | None:
 
 def strike(service: Trial, clients: Clients, fault: str, do: Callable[[], None], bar_s: float) -> Outcome:
     """Do it and watch until all is well again."""
-    usual = replicas(service)
+    usual, processes = replicas(service), len(service.replicas())
     begun = time.monotonic()
     do()
     whole: float | None = None
-    # Who is asked believes for two seconds what was so before.
-    time.sleep(2.5)
     while time.monotonic() < begun + PATIENCE_S:
         now = time.monotonic()
-        if whole is None and usual and replicas(service) == usual:
+        # Serve notices a death a little later: until then the number of processes knows better.
+        if len(service.replicas()) < processes or replicas(service) != usual:
+            whole = None
+        elif whole is None:
             whole = now - begun
-        quiet_since = max(clients.last_bad(begun) or begun, begun)
-        if whole is not None and now - quiet_since > CALM_S:
+        if whole is not None and now - begun - whole > CALM_S and _is_calm(clients, now):
             break
         time.sleep(0.2)
+    else:
+        sys.stderr.write(f"{fault}: {usual} before, {replicas(service)} now\n")
     last = clients.last_bad(begun)
     return Outcome(
         fault,
@@ -123,6 +125,11 @@ def strike(service: Trial, clients: Clients, fault: str, do: Callable[[], None],
         sum(at >= begun for at in clients.lost),
         bar_s,
     )
+
+
+def _is_calm(clients: Clients, now: float) -> bool:
+    """Tell whether there were good answers, and nothing else, for a while."""
+    return clients.last_bad(now - CALM_S) is None and bool(clients.statuses(now - CALM_S))
 
 
 def titled(service: Trial, *words: str) -> list[psutil.Process]:
