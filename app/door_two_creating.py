@@ -5,6 +5,7 @@ fields -> media that is taken -> the same request before? -> queue -> answer
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Header, Request
@@ -21,7 +22,7 @@ from app.tasks.values import ANYONE, owner_of
 from pipelines.errors import InvalidOption
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Awaitable, Callable, Collection
 
     from app.libraries.opening import Libraries
     from app.tasks.opening import Tasks
@@ -56,7 +57,10 @@ def creation_routes(tasks: Tasks, libraries: Libraries | None = None) -> APIRout
             can_sign=can_sign,
             can_recognize=libraries is not None,
         )
-        return await _queued(tasks, request, new, tasks.types, idempotency_key, libraries)
+        check = None
+        if libraries is not None and new.options.recognize:
+            check = partial(libraries.recognizer.library, owner_of(caller_of(request).id))
+        return await queued(tasks, request, _offered(tasks.types, new), idempotency_key, check)
 
     @router.post("/create-mask-task")
     async def create_mask_task(
@@ -73,29 +77,36 @@ def creation_routes(tasks: Tasks, libraries: Libraries | None = None) -> APIRout
             message = "Masked media is kept in the storage, which is switched off."
             raise NotOffered(message)
         can_sign = owner_of(caller_of(request).id) != ANYONE
-        return await _queued(
-            tasks,
-            request,
-            new_mask_task(body, tasks.allow, can_sign=can_sign),
-            tasks.mask_types,
-            idempotency_key,
-        )
+        new = _offered(tasks.mask_types, new_mask_task(body, tasks.allow, can_sign=can_sign))
+        return await queued(tasks, request, new, idempotency_key)
 
     return router
 
 
-async def _queued(
-    tasks: Tasks,
-    request: Request,
-    new: NewTask,
-    types: Collection[TaskType],
-    idempotency_key: str | None,
-    libraries: Libraries | None = None,
-) -> Response:
-    caller = caller_of(request)
+def _offered(types: Collection[TaskType], new: NewTask) -> NewTask:
     if new.options.type not in types:
         message = f"type: this service does not analyse {new.options.type.value} media yet."
         raise InvalidOption(message)
+    return new
+
+
+async def queued(
+    tasks: Tasks,
+    request: Request,
+    new: NewTask,
+    idempotency_key: str | None,
+    check_library: Callable[[str], Awaitable[object]] | None = None,
+) -> Response:
+    """Queue a task and answer, as before where the same request came before.
+
+    Args:
+        tasks: what tasks stand on.
+        request: who asks.
+        new: what is asked for.
+        idempotency_key: under which it may come again.
+        check_library: refuses a library that cannot be used.
+    """
+    caller = caller_of(request)
     tasks.intake.check(new.media_url)
     body = None if idempotency_key is None else await request.json()
     # Of two kinds of tasks the same body means two tasks.
@@ -103,8 +114,8 @@ async def _queued(
     owner = owner_of(caller.id)
     answer = await tasks.store.first_answer(owner, same)
     if answer is None:
-        if libraries is not None and new.options.recognize and new.options.library_id is not None:
-            await libraries.recognizer.library(owner, new.options.library_id)
+        if check_library is not None and new.options.library_id is not None:
+            await check_library(new.options.library_id)
         plan = tasks.plans.of(caller.plan)
         answer = await tasks.store.create(owner, plan, new, request_id_of(request.scope), same)
         tasks.wake()

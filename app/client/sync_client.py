@@ -164,6 +164,7 @@ class Libraries(_Part):
     change = _sent(library_calls.change_library)
     delete = _sent(library_calls.delete_library)
     enroll = _sent(library_calls.enroll)
+    import_people = _sent(library_calls.import_people)
     persons = _sent(library_calls.list_persons)
     person = _sent(library_calls.get_person)
     change_person = _sent(library_calls.change_person)
