@@ -165,6 +165,7 @@ class Enrolment:
                     library_id=library.id, number=found.number, revision=revision, at=now
                 )
             )
+            await idempotency.forget_person(tx, owner, handle, person)
             mentions = 0
             if everywhere and self._mentions is not None:
                 mentions = await self._mentions.erase(tx, owner, handle, person)
