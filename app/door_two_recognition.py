@@ -16,7 +16,7 @@ from app.door_two_creating import IdempotencyKey, queued
 from app.door_two_libraries import LibraryId, answered, library_router, owner_in
 from app.idempotency import known_request
 from app.libraries.answers import face_box, match_answer
-from app.libraries.references import enrolled_answer, new_face, reference_of
+from app.libraries.references import Named, enrolled_answer, new_face, reference_of
 from app.libraries.requests import (
     LONGEST_PICTURE_URL,
     CompareRequest,
@@ -158,9 +158,10 @@ async def enrol(
     """
     metadata = checked_metadata(body.metadata)
     await libraries.recognizer.library(owner, library_id)
-    detection = await libraries.pictures.faces_of(owner, body.image_url)
+    picture, detection = await libraries.pictures.seen(owner, body.image_url)
     face = reference_of(detection)
-    new = new_face(detection, face, body.person_id, body.name, metadata)
+    named = Named(body.person_id, body.name, metadata)
+    new = await new_face(libraries.enrolment, picture, detection, face, named)
     return await libraries.enrolment.enrol(
         owner, plan, library_id, new, partial(enrolled_answer, detection, face), known
     )

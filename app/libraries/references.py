@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from app.libraries.answers import face_box, person_answer
@@ -12,9 +13,19 @@ from pipelines.errors import NoFaces, UnfitReference
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from app.libraries.enrolling import Enrolment
     from pipelines.results import Detection
 
 _QUALITY_DIGITS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Whose face it is said to be, with metadata that passed its check."""
+
+    person: str
+    name: str | None
+    metadata: dict[str, Any] | None
 
 
 def reference_of(detection: Detection) -> int:
@@ -35,13 +46,14 @@ def reference_of(detection: Detection) -> int:
     raise UnfitReference(message, reason.value)
 
 
-def new_face(
-    detection: Detection, face: int, person: str, name: str | None, metadata: dict[str, Any] | None
+async def new_face(
+    enrolment: Enrolment, picture: bytes, detection: Detection, face: int, named: Named
 ) -> NewFace:
-    """Return a face as it is enrolled."""
+    """Return a face as it is enrolled; its picture is kept, where that is wanted."""
     assert detection.embedded is not None  # noqa: S101 - narrows the type: vectors were asked for
     quality = float(detection.embedded.qualities[face])
-    return NewFace(person, name, metadata, detection.embedded.vectors[face], quality)
+    key = await enrolment.thumbnail(picture, detection.faces.boxes[face])
+    return NewFace(named.person, named.name, named.metadata, detection.embedded.vectors[face], quality, key)
 
 
 def enrolled_answer(

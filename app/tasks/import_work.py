@@ -22,7 +22,7 @@ from app.idempotency import known_request
 from app.intake.port import FetchLimits
 from app.libraries.import_files import read_candidates, read_member, read_metadata
 from app.libraries.pictures import FETCH_S, STALL_S, TRIES
-from app.libraries.references import enrolled_answer, new_face, reference_of
+from app.libraries.references import Named, enrolled_answer, new_face, reference_of
 from app.libraries.requests import FaceRequest
 from app.metadata import checked_metadata
 from app.tasks.ports import Merged
@@ -150,19 +150,20 @@ class ImportWork:
         known = known_request(f"import {self._task.id.hex} {candidate.row}", "import", body.model_dump())
         if (before := await desk.enrolment.first_answer(owner, known)) is not None:
             return before
-        detection = await self._seen(candidate)
+        picture, detection = await self._seen(candidate)
         face = reference_of(detection)
-        new = new_face(detection, face, body.person_id, body.name, checked_metadata(body.metadata))
+        named = Named(body.person_id, body.name, checked_metadata(body.metadata))
+        new = await new_face(desk.enrolment, picture, detection, face, named)
         answer_of = partial(enrolled_answer, detection, face)
         return await desk.enrolment.enrol(owner, plan, self._library, new, answer_of, known)
 
-    async def _seen(self, candidate: Candidate) -> Detection:
+    async def _seen(self, candidate: Candidate) -> tuple[bytes, Detection]:
         if candidate.member is not None:
             most = self._desk.limits.max_bytes
             data = await asyncio.to_thread(read_member, self._path, candidate.member, most)
         else:
             data = await self._fetched(candidate)
-        return await self._desk.engine.detect(data, DetectOptions(embed=True))
+        return data, await self._desk.engine.detect(data, DetectOptions(embed=True))
 
     async def _fetched(self, candidate: Candidate) -> bytes:
         target = self._path.with_name(f"picture-{candidate.row}")

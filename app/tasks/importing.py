@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.libraries.enrolling import Enrolment
+from app.libraries.opening import thumbnails_of
 from app.plans import Plans
 from app.tasks.import_work import PeopleImport
 
@@ -27,5 +28,5 @@ def people_import(services: Services, people: Recognizer | None) -> PeopleImport
         key = await keys.get(owner)
         return plans.of(key.plan if key else None)
 
-    enrolment = Enrolment(memory.database, people.space)
+    enrolment = Enrolment(memory.database, people.space, thumbnails=thumbnails_of(services))
     return PeopleImport(services.engine, people, enrolment, plan_of, settings.max_image_bytes)
