@@ -5,7 +5,6 @@ fields -> media that is taken -> the same request before? -> queue -> answer
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Header, Request
@@ -16,17 +15,21 @@ from app.auth import caller_of
 from app.errors import NotOffered
 from app.idempotency import known_request
 from app.middleware import request_id_of
+from app.tasks.mask_people import who_is_meant
 from app.tasks.mask_requests import MaskTaskRequest, new_mask_task
+from app.tasks.recognizing import who_recognizes
 from app.tasks.requests import DetectionTaskRequest, new_task
-from app.tasks.values import ANYONE, owner_of
+from app.tasks.values import ANYONE, TaskType, owner_of
 from pipelines.errors import InvalidOption
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Collection
+    from uuid import UUID
 
     from app.libraries.opening import Libraries
+    from app.libraries.recognition import Recognizer
     from app.tasks.opening import Tasks
-    from app.tasks.values import NewTask, TaskType
+    from app.tasks.values import NewTask, TaskOptions
 
 _IDEMPOTENCY_KEY = Header(
     alias="Idempotency-Key", max_length=255, description="The same key and body is the same task."
@@ -57,10 +60,7 @@ def creation_routes(tasks: Tasks, libraries: Libraries | None = None) -> APIRout
             can_sign=can_sign,
             can_recognize=libraries is not None,
         )
-        check = None
-        if libraries is not None and new.options.recognize:
-            check = partial(libraries.recognizer.library, owner_of(caller_of(request).id))
-        return await queued(tasks, request, _offered(tasks.types, new), idempotency_key, check)
+        return await queued(tasks, request, _offered(tasks.types, new), idempotency_key, libraries)
 
     @router.post("/create-mask-task")
     async def create_mask_task(
@@ -77,8 +77,8 @@ def creation_routes(tasks: Tasks, libraries: Libraries | None = None) -> APIRout
             message = "Masked media is kept in the storage, which is switched off."
             raise NotOffered(message)
         can_sign = owner_of(caller_of(request).id) != ANYONE
-        new = _offered(tasks.mask_types, new_mask_task(body, tasks.allow, can_sign=can_sign))
-        return await queued(tasks, request, new, idempotency_key)
+        new = new_mask_task(body, tasks.allow, can_sign=can_sign, can_recognize=libraries is not None)
+        return await queued(tasks, request, _offered(tasks.mask_types, new), idempotency_key, libraries)
 
     return router
 
@@ -95,7 +95,7 @@ async def queued(
     request: Request,
     new: NewTask,
     idempotency_key: str | None,
-    check_library: Callable[[str], Awaitable[object]] | None = None,
+    libraries: Libraries | None = None,
 ) -> Response:
     """Queue a task and answer, as before where the same request came before.
 
@@ -104,7 +104,7 @@ async def queued(
         request: who asks.
         new: what is asked for.
         idempotency_key: under which it may come again.
-        check_library: refuses a library that cannot be used.
+        libraries: where people are known; None where nobody is.
     """
     caller = caller_of(request)
     tasks.intake.check(new.media_url)
@@ -114,9 +114,17 @@ async def queued(
     owner = owner_of(caller.id)
     answer = await tasks.store.first_answer(owner, same)
     if answer is None:
-        if check_library is not None and new.options.library_id is not None:
-            await check_library(new.options.library_id)
+        if libraries is not None:
+            await _check_library(libraries.recognizer, new.options, owner)
         plan = tasks.plans.of(caller.plan)
         answer = await tasks.store.create(owner, plan, new, request_id_of(request.scope), same)
         tasks.wake()
     return Response(to_json(answer), media_type="application/json")
+
+
+async def _check_library(people: Recognizer, options: TaskOptions, owner: UUID) -> None:
+    """Refuse a library that cannot be used, or people who are not in it."""
+    if options.type is TaskType.IMPORT and options.library_id is not None:
+        await people.library(owner, options.library_id)
+    await who_recognizes(people, options, owner)
+    await who_is_meant(people, options, owner)

@@ -93,12 +93,9 @@ def recognition_routes(services: Services, tasks: Tasks, libraries: Libraries) -
             curl -H "X-API-Key: $KEY" -H "Content-Type: application/json" \
               "$URL/v1/library/my-people-lib/import" -d '{"media_url": "https://example.com/staff.zip"}'
         """
-        owner = owner_in(request)
-        can_sign = owner != ANYONE
+        can_sign = owner_in(request) != ANYONE
         new = new_import(body, library_id, tasks.allow, can_sign=can_sign)
-        return await queued(
-            tasks, request, new, idempotency_key, partial(libraries.recognizer.library, owner)
-        )
+        return await queued(tasks, request, new, idempotency_key, libraries)
 
     @router.post("/library/{library_id}/search")
     async def search_library(request: Request, library_id: LibraryId, body: SearchRequest) -> Response:

@@ -67,9 +67,9 @@ class TaskRunner:
             TaskType.GIF: AnimationPipeline(chunks, people),
         }
         maskers: dict[TaskType, MaskPipeline] = {
-            TaskType.IMAGE: MaskImagePipeline(engine),
-            TaskType.VIDEO: MaskVideoPipeline(chunks, args.chunks.work_s),
-            TaskType.GIF: MaskAnimationPipeline(chunks),
+            TaskType.IMAGE: MaskImagePipeline(engine, people),
+            TaskType.VIDEO: MaskVideoPipeline(chunks, args.chunks.work_s, people),
+            TaskType.GIF: MaskAnimationPipeline(chunks, people),
         }
         self._tasks = await self._closing.enter_async_context(
             open_tasks(

@@ -52,9 +52,21 @@ class Looks:
         return self.fits[0]
 
 
-def looks_at(size: tuple[int, int], spec: DetectorSpec, small_side: int, *, square: bool = False) -> Looks:
-    """Return how pictures of a size are shown to a detector; a `small_side` of 0 shows them once."""
-    fits = [fit(size, spec.input_size, spec.stride, square=square)]
+def looks_at(
+    size: tuple[int, int], spec: DetectorSpec, small_side: int, *, square: bool = False, large_side: int = 0
+) -> Looks:
+    """Return how pictures of a size are shown to a detector.
+
+    Args:
+        size: width and height of the upright pictures.
+        spec: of the detector.
+        small_side: longer side of the second canvas; 0 shows pictures once.
+        square: fill the detector's whole input square.
+        large_side: longer side of the first canvas; 0 is the detector's own, as for a detector whose input
+            is always that square.
+    """
+    large = (large_side, large_side) if large_side and not square else spec.input_size
+    fits = [fit(size, large, spec.stride, square=square)]
     if small_side:
         fits.append(fit(size, (small_side, small_side), spec.stride))
     return Looks(size, tuple(fits))

@@ -1,4 +1,4 @@
-"""Uploaded media, for players: any stretch of bytes, without reading the whole file."""
+"""Uploaded media and what was made of it, for players: any stretch of bytes, without reading the whole."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from app.admin.tiers import memory_of, storage_of
 from app.errors import NotFound
 from app.files import HEADERS
 from app.records.task_views import parts_of_upload
-from app.tasks.values import read_upload_id
+from app.storage.port import content_type
+from app.tasks.values import Status, read_upload_id
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -55,6 +56,26 @@ async def media_of_task(services: Services, tasks: Tasks, task: Task, wanted: st
     parts = await parts_of_upload(memory_of(services).database, upload_id)
     kind = TYPES.get(upload.filename.rpartition(".")[2].lower(), "application/octet-stream")
     return _stretch(place, parts, upload.size_bytes, kind, wanted)
+
+
+async def output_of_task(services: Services, tasks: Tasks, task: Task, wanted: str | None) -> Response:
+    """Return what a task made, or the stretch of it that a Range header asks for.
+
+    Raises:
+        NotFound: it made nothing, or not yet.
+    """
+    found = None
+    if tasks.objects is not None and task.status is Status.SUCCEEDED:
+        found = await tasks.objects.output(task.id)
+    if found is None:
+        message = "This task made no media."
+        raise NotFound(message)
+    key, size = found
+    place = storage_of(services).place
+    url = await place.url(key, services.settings.object_url_ttl_s)
+    if not url.startswith("/"):
+        return RedirectResponse(url, 302)
+    return _stretch(place, [found], size, content_type(key), wanted)
 
 
 def _stretch(

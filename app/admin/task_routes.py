@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from app.admin.access import ADMIN_PATH, administrator_of
 from app.admin.lookup import known, known_id
-from app.admin.task_media import media_of_task
+from app.admin.task_media import media_of_task, output_of_task
 from app.admin.task_schemas import (
     TaskDetailResponse,
     TaskListResponse,
@@ -97,16 +97,7 @@ def task_routes(services: Services, access: AdminAccess, tasks: Tasks | None) ->
             body = to_json(head)[:-1] + b"," + page + b"}"
         return Response(body, media_type="application/json")
 
-    @router.get("/tasks/{task_id}/media", response_class=Response)
-    async def get_media(request: Request, task_id: str) -> Response:
-        """Give the media that was uploaded for a task; what lies elsewhere is not fetched.
-
-        For instance:
-
-            curl -u "admin:$PASSWORD" -o media "$URL/api/v1/admin/tasks/$TASK_ID/media"
-        """
-        task = await find_task(tasks_of(tasks), task_id)
-        return await media_of_task(services, tasks_of(tasks), task, request.headers.get("range"))
+    _media_routes(router, services, tasks)
 
     @router.post("/tasks/{task_id}/cancel", status_code=204)
     async def cancel_task(request: Request, task_id: str) -> None:
@@ -155,6 +146,32 @@ def task_routes(services: Services, access: AdminAccess, tasks: Tasks | None) ->
         await memory_of(services).audit.append(administrator_of(request), action, subject)
 
     return router
+
+
+def _media_routes(router: APIRouter, services: Services, tasks: Tasks | None) -> None:
+    """Add what players ask for."""
+
+    @router.get("/tasks/{task_id}/media", response_class=Response)
+    async def get_media(request: Request, task_id: str) -> Response:
+        """Give the media that was uploaded for a task; what lies elsewhere is not fetched.
+
+        For instance:
+
+            curl -u "admin:$PASSWORD" -o media "$URL/api/v1/admin/tasks/$TASK_ID/media"
+        """
+        task = await find_task(tasks_of(tasks), task_id)
+        return await media_of_task(services, tasks_of(tasks), task, request.headers.get("range"))
+
+    @router.get("/tasks/{task_id}/output", response_class=Response)
+    async def get_output(request: Request, task_id: str) -> Response:
+        """Give the media that a mask task made.
+
+        For instance:
+
+            curl -u "admin:$PASSWORD" -L -o masked "$URL/api/v1/admin/tasks/$TASK_ID/output"
+        """
+        task = await find_task(tasks_of(tasks), task_id)
+        return await output_of_task(services, tasks_of(tasks), task, request.headers.get("range"))
 
 
 def tasks_of(tasks: Tasks | None) -> Tasks:

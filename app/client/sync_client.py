@@ -214,6 +214,7 @@ class Console(_Part):
     get_task = _sent(console_calls.get_task)
     get_task_result = _sent(console_calls.get_task_result)
     get_task_media = _sent(console_calls.get_task_media)
+    get_task_output = _sent(console_calls.get_task_output)
     cancel_task = _sent(console_calls.cancel_task)
     delete_task = _sent(console_calls.delete_task)
     replay_delivery = _sent(console_calls.replay_delivery)

@@ -16,17 +16,22 @@ from app.admin.tiers import memory_of
 from app.console.gate import VIEWER
 from app.records.insight import names_of_keys
 from app.records.task_views import TaskChoice, list_all_tasks
+from app.tasks.rows import stored_options
 from app.tasks.values import Status, TaskType, read_task_id, task_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from app.console.rendering import Pages
     from app.services import Services
     from app.tasks.opening import Tasks
-    from app.tasks.values import Task
+    from app.tasks.values import Task, TaskOptions
 
 PER_PAGE = 25
 #: People of a task that its page shows.
 MOST_PERSONS = 50
+#: What tasks of both kinds are asked; what else stands in the options concerns detection alone.
+_SHARED = ("start_time", "end_time", "min_face_size", "confidence_threshold", "library_id")
 
 #: An empty text is what a form sends for "all".
 StatusName = Literal["", "queued", "running", "succeeded", "failed", "cancelled"]
@@ -76,6 +81,7 @@ def task_pages(router: APIRouter, pages: Pages, services: Services, tasks: Tasks
             viewer=request.scope[VIEWER],
             here=request.url.path,
             task=told_task(task),
+            asked=_asked(task.options),
             is_over=task.status.is_terminal,
             is_uploaded=task.media_url.startswith(UPLOADED),
             deliveries=[told_delivery(each) for each in deliveries],
@@ -91,3 +97,10 @@ async def _persons(tasks: Tasks, task: Task) -> tuple[list[dict[str, Any]], bool
         return [], False
     found, following = await tasks.store.persons(task.owner, task.id, MOST_PERSONS, None)
     return found, following is not None
+
+
+def _asked(options: TaskOptions) -> Mapping[str, object]:
+    """Return what was asked, without what this kind of task knows nothing of."""
+    stored = stored_options(options)
+    mask = stored.pop("mask")
+    return stored if mask is None else {**{name: stored[name] for name in _SHARED}, **mask}

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from sqlalchemy import select
+
 from app.db.library_tables import PersonRow
 from app.libraries.rows import check_space, owned_library, person_of, select_persons
 from app.libraries.values import Match
@@ -17,6 +19,7 @@ from pipelines.gallery.index import NOBODY
 from pipelines.similarity import SAME_PERSON
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from uuid import UUID
 
     import numpy as np
@@ -84,6 +87,16 @@ class Recognizer:
             self._named(row, found, people, count, min_score)
             for row, found in zip(similarities, numbers, strict=True)
         ]
+
+    async def known(self, library: Library, handles: Collection[str]) -> set[str]:
+        """Return which of these people are in a library, with a face that they are known by."""
+        query = select(PersonRow.handle).where(
+            PersonRow.library_id == library.id,
+            PersonRow.handle.in_(sorted(handles)),
+            PersonRow.face_count > 0,
+        )
+        async with self._database.read() as tx:
+            return set(await tx.scalars(query))
 
     async def _people(self, library: Library, numbers: set[int]) -> dict[int, Person]:
         query = select_persons().where(

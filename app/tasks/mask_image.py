@@ -9,6 +9,7 @@ import numpy as np
 from pydantic_core import from_json, to_json
 
 from app.tasks.image_work import BILLED_S
+from app.tasks.mask_people import who_is_meant
 from app.tasks.ports import Merged
 from app.tasks.values import ChunkPlan, MaskTaskOptions, MediaFacts, MediaPlan, Report
 from pipelines.boxes import grow
@@ -16,6 +17,7 @@ from pipelines.decode import decode_picture
 from pipelines.encode import encode_picture
 from pipelines.masking import mask_faces
 from pipelines.probe import probe_picture
+from pipelines.redact.choose import stays_visible
 from pipelines.results import DetectOptions, EncodeOptions, ImageFormat, MaskOptions
 from pipelines.video.assembly import whole_box
 
@@ -26,24 +28,33 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from app.tasks.mask_people import ComparesPeople, WhoIsMeant
     from app.tasks.ports import Keeper, Merging, Outcomes
     from app.tasks.values import TaskOptions
     from pipelines.ports import ImageEngine
     from pipelines.probe import PictureHeader
+    from pipelines.results import Detection
 
 _SUFFIXES = {ImageFormat.JPEG: "jpeg", ImageFormat.PNG: "png", ImageFormat.WEBP: "webp"}
 
 
 class MaskImagePipeline:
-    """Masks pictures."""
+    """Masks pictures.
 
-    def __init__(self, engine: ImageEngine) -> None:
+    Args:
+        engine: who looks at them.
+        people: who knows people; None where nobody is recognised.
+    """
+
+    def __init__(self, engine: ImageEngine, people: ComparesPeople | None = None) -> None:
         self._engine = engine
+        self._people = people
 
-    async def open(self, path: Path, options: TaskOptions, owner: uuid.UUID, keeper: Keeper) -> _ImageWork:  # noqa: ARG002 - a picture is the same for all
+    async def open(self, path: Path, options: TaskOptions, owner: uuid.UUID, keeper: Keeper) -> _ImageWork:
         """Look at a picture's header."""
+        who = await who_is_meant(self._people, options, owner)
         data = await asyncio.to_thread(path.read_bytes)
-        return _ImageWork(self._engine, path, data, probe_picture(data), options, keeper)
+        return _ImageWork(self._engine, path, data, probe_picture(data), options, keeper, who)
 
 
 class _ImageWork:
@@ -59,9 +70,10 @@ class _ImageWork:
         header: PictureHeader,
         options: TaskOptions,
         keeper: Keeper,
+        who: WhoIsMeant | None,
     ) -> None:
         self._engine, self._path, self._data, self._header = engine, path, data, header
-        self._options, self._keeper = options, keeper
+        self._options, self._keeper, self._who = options, keeper, who
         self._asked = options.mask or MaskTaskOptions()
         width, height = header.upright_size
         self.plan = MediaPlan(MediaFacts(width, height), (ChunkPlan(0, {"mask": True}, BILLED_S),), BILLED_S)
@@ -69,15 +81,27 @@ class _ImageWork:
 
     async def analyse(self, number: int) -> bytes:  # noqa: ARG002 - there is only one
         """Return what was masked, and the name of the masked picture."""
-        options = DetectOptions(confidence=self._options.confidence_threshold)
-        faces = (await self._engine.detect(self._data, options)).faces
-        sides = (faces.boxes[:, 2:] - faces.boxes[:, :2]).min(axis=1, initial=np.inf)
-        boxes = faces.boxes[sides >= self._options.min_face_size]
+        embeds = self._who is not None
+        options = DetectOptions(confidence=self._options.confidence_threshold, embed=embeds)
+        detection = await self._engine.detect(self._data, options)
+        boxes = detection.faces.boxes
+        is_hidden = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf) >= self._options.min_face_size
+        boxes = boxes[is_hidden & ~await self._visible(detection)]
         target = self._path.with_name(f"{self._path.name}-masked")
         image_format = self._asked.image_format or _like(self._header.format)
         await asyncio.to_thread(self._write, boxes, image_format, target)
         key = await self._keeper.keep(target, _SUFFIXES[image_format])
         return to_json({"object": key, "boxes": boxes.tolist()})
+
+    async def _visible(self, detection: Detection) -> NDArray[np.bool_]:
+        """Return which faces stay visible."""
+        if self._who is None or detection.embedded is None:
+            return np.zeros(len(detection.faces), bool)
+        chosen = self._who.chosen
+        scores = await self._who.scores(detection.embedded.vectors)
+        qualities = detection.embedded.qualities.tolist()
+        shown = [stays_visible(each, at, chosen) for each, at in zip(scores, qualities, strict=True)]
+        return np.array(shown, bool)
 
     def _write(self, boxes: NDArray[np.float32], image_format: ImageFormat, target: Path) -> None:
         asked = self._asked

@@ -5,7 +5,7 @@ What holds for the fields of detection tasks holds here. What is said of `video`
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from app.net.allowing import AllowList
 
 MOST_PERSONS = 1000
+PersonId = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
 #: Of a face that is overlooked the film is spoilt, of one too many it is not: less sure ones count, too.
 CONFIDENCE = 0.3
 SMALLEST_FACE = 16
@@ -70,11 +71,11 @@ class MaskTaskRequest(BaseModel):
     padding: float = Field(
         default=0.15, ge=0, le=5, description="By how much of its size a face grows on each side."
     )
-    keep: list[str] = Field(
-        default=[], max_length=MOST_PERSONS, description="person_ids of `library_id` that stay visible."
+    keep: list[PersonId] = Field(
+        default=[], max_length=MOST_PERSONS, description="person_ids of `library_id` who stay visible."
     )
-    only: list[str] = Field(
-        default=[], max_length=MOST_PERSONS, description="person_ids of `library_id`; nobody else is masked."
+    only: list[PersonId] = Field(
+        default=[], max_length=MOST_PERSONS, description="person_ids of `library_id` who alone are masked."
     )
     library_id: str | None = Field(default=None, min_length=1, max_length=LONGEST_NAME)
     container: Literal[tuple(each.value for each in Container)] | None = Field(  # type: ignore[valid-type] # as above
@@ -104,13 +105,16 @@ class MaskTaskRequest(BaseModel):
         return without_nulls(values)
 
 
-def new_mask_task(body: MaskTaskRequest, allow: AllowList, *, can_sign: bool) -> NewTask:
+def new_mask_task(
+    body: MaskTaskRequest, allow: AllowList, *, can_sign: bool, can_recognize: bool = False
+) -> NewTask:
     """Return what is asked for, once every field makes sense beside the others.
 
     Args:
         body: the request.
         allow: hosts that the operator opened.
         can_sign: whether the caller has a secret that callbacks are signed with.
+        can_recognize: whether this service knows people at all.
 
     Raises:
         InvalidOption: something does not; the message names the field.
@@ -119,7 +123,7 @@ def new_mask_task(body: MaskTaskRequest, allow: AllowList, *, can_sign: bool) ->
     is_video = kind is TaskType.VIDEO
     if is_video and body.end_time is not None and body.end_time <= body.start_time:
         refuse("end_time", "it must be after start_time")
-    _check_persons(body)
+    _check_persons(body, can_recognize=can_recognize)
     if body.callback_url is not None:
         check_callback(body.callback_url, allow, can_sign=can_sign)
     mask = MaskTaskOptions(
@@ -132,6 +136,8 @@ def new_mask_task(body: MaskTaskRequest, allow: AllowList, *, can_sign: bool) ->
         image_format=ImageFormat(body.format) if body.format else None,
         quality=body.quality,
         report=Report(body.report),
+        keep=tuple(body.keep),
+        only=tuple(body.only),
     )
     options = TaskOptions(
         type=kind,
@@ -139,17 +145,18 @@ def new_mask_task(body: MaskTaskRequest, allow: AllowList, *, can_sign: bool) ->
         end_time=body.end_time if is_video else None,
         min_face_size=body.min_face_size,
         confidence_threshold=body.confidence_threshold,
+        library_id=body.library_id if body.keep or body.only else None,
         mask=mask,
     )
     return NewTask(options, body.media_url, body.callback_url, checked_metadata(body.metadata))
 
 
-def _check_persons(body: MaskTaskRequest) -> None:
-    """Refuse to tell persons apart: nobody is recognised here yet, and all or none is not the same."""
+def _check_persons(body: MaskTaskRequest, *, can_recognize: bool) -> None:
+    """Refuse people without their library, and where nobody is recognised: all or none is not the same."""
     if body.keep and body.only:
         refuse("only", "it cannot be combined with keep")
     for name, persons in (("keep", body.keep), ("only", body.only)):
         if persons and body.library_id is None:
             refuse("library_id", f"it is required with {name}")
-        if persons:
-            refuse(name, "this service does not offer recognition yet; leave it out")
+        if persons and not can_recognize:
+            refuse(name, "this service does not offer recognition; leave it out")

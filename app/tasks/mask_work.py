@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from pydantic_core import from_json, to_json
 
+from app.tasks.mask_people import who_is_meant
 from app.tasks.ports import Merged
 from app.tasks.values import ChunkPlan, MaskTaskOptions, MediaFacts, MediaPlan, Report
 from pipelines.boxes import grow
 from pipelines.errors import InvalidMedia
 from pipelines.redact.animation import EveryPicture, picture_times, write_animation
-from pipelines.redact.cover import Coverage, CoverOptions, cover
-from pipelines.redact.find import FAINT, EveryFrame, read_found
+from pipelines.redact.choose import Candidates
+from pipelines.redact.cover import Coverage, CoverOptions, cover, without
+from pipelines.redact.find import FAINT, EveryFrame, large_side, read_found
 from pipelines.redact.join import join, remux
 from pipelines.redact.output import OutputOptions, decide
 from pipelines.redact.plan import Span, frame_times, plan_redaction
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from app.tasks.mask_people import ComparesPeople, WhoIsMeant
     from app.tasks.ports import Keeper, Merging, Outcomes
     from app.tasks.values import TaskOptions
     from pipelines.redact.cover import FoundFrame
@@ -141,29 +144,43 @@ class MaskVideoPipeline:
     Args:
         executor: who does chunks.
         chunk_work_s: seconds of one thread's work that make a chunk.
+        people: who knows people; None where nobody is recognised.
     """
 
-    def __init__(self, executor: MaskExecutor, chunk_work_s: float = CHUNK_WORK_S) -> None:
+    def __init__(
+        self,
+        executor: MaskExecutor,
+        chunk_work_s: float = CHUNK_WORK_S,
+        people: ComparesPeople | None = None,
+    ) -> None:
         self._executor = executor
         self._chunk_work_s = chunk_work_s
+        self._people = people
 
     async def open(self, path: Path, options: TaskOptions, owner: uuid.UUID, keeper: Keeper) -> _VideoWork:
         """Probe a video and plan both passes."""
         asked = options.mask or MaskTaskOptions()
+        who = await who_is_meant(self._people, options, owner)
         probe = await asyncio.to_thread(probe_video, path)
         picture = await asyncio.to_thread(look_at, path, probe)
         output = decide(probe.info, picture, OutputOptions(asked.container, asked.codec, asked.quality))
         span = Span(options.start_time, options.end_time, asked.every)
         plan = await asyncio.to_thread(plan_redaction, probe, span, self._chunk_work_s)
-        task = _Task(self._executor, path, options, asked, owner, keeper)
+        task = _Task(self._executor, path, options, asked, owner, keeper, who)
         return _VideoWork(task, _VideoPlans(probe, picture, output, plan))
 
 
 class MaskAnimationPipeline:
-    """Masks GIF and APNG."""
+    """Masks GIF and APNG.
 
-    def __init__(self, executor: MaskExecutor) -> None:
+    Args:
+        executor: who does chunks.
+        people: who knows people; None where nobody is recognised.
+    """
+
+    def __init__(self, executor: MaskExecutor, people: ComparesPeople | None = None) -> None:
         self._executor = executor
+        self._people = people
 
     async def open(
         self, path: Path, options: TaskOptions, owner: uuid.UUID, keeper: Keeper
@@ -171,7 +188,8 @@ class MaskAnimationPipeline:
         """Look at an animation."""
         info = await asyncio.to_thread(probe_animation, path)
         asked = options.mask or MaskTaskOptions()
-        return _AnimationWork(_Task(self._executor, path, options, asked, owner, keeper), info)
+        who = await who_is_meant(self._people, options, owner)
+        return _AnimationWork(_Task(self._executor, path, options, asked, owner, keeper, who), info)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,15 +202,33 @@ class _Task:
     asked: MaskTaskOptions
     owner: uuid.UUID
     keeper: Keeper
+    who: WhoIsMeant | None
 
     @property
     def mask(self) -> MaskOptions:
         return MaskOptions(self.asked.method, self.asked.strength, self.asked.padding)
 
-    @property
-    def found(self) -> FrameOptions:
+    def found(self, size: tuple[int, int], tick_s: float = 1.0) -> FrameOptions:
         """Return what is asked of each frame: also faces that are less sure, for tracks that are."""
-        return FrameOptions(self.options.confidence_threshold * FAINT, self.options.min_face_size)
+        smallest = self.options.min_face_size
+        return FrameOptions(
+            self.options.confidence_threshold * FAINT,
+            smallest,
+            large_side=large_side(size, smallest),
+            embed=self.who is not None,
+            tick_s=tick_s,
+        )
+
+    async def covered(
+        self, found: Sequence[FoundFrame], times: Sequence[float], options: CoverOptions
+    ) -> Coverage:
+        """Return what is hidden: of everybody, or of whom it is asked."""
+        if self.who is not None:
+            candidates = await asyncio.to_thread(Candidates, found, times, options)
+            scores = await self.who.scores(candidates.vectors)
+            shown = await asyncio.to_thread(candidates.shown, scores, self.who.chosen)
+            found = without(found, shown)
+        return await asyncio.to_thread(cover, found, times, options)
 
     def padded(self, coverage: Coverage) -> dict[int, tuple[Box, ...]]:
         """Return what is hidden in each frame, by its place."""
@@ -254,7 +290,8 @@ class _VideoWork:
         if number in self.stages[0]:
             chunk = plans.plan.find[number]
             frames = EveryFrame(task.path, plans.probe.info, chunk)
-            return await task.executor.run(FindJob(task.owner, frames, task.found, chunk.work_s))
+            options = task.found(frames.size, float(plans.probe.info.tick_s))
+            return await task.executor.run(FindJob(task.owner, frames, options, chunk.work_s))
         if not self._boxes:
             return to_json({})
         chunk = plans.plan.write[number - len(self.stages[0])]
@@ -276,7 +313,7 @@ class _VideoWork:
                 data = await outcome(number)
                 found += await asyncio.to_thread(read_found, data, self._plans.probe.table.index_at)
             options = self._plans.plan.cover_options(self._task.options.confidence_threshold)
-            self._coverage = await asyncio.to_thread(cover, found, self._times, options)
+            self._coverage = await self._task.covered(found, self._times, options)
             self._boxes = self._task.padded(self._coverage)
             return
         files = []
@@ -335,7 +372,7 @@ class _AnimationWork:
         task = self._task
         if number == 0:
             frames = EveryPicture(task.path, self._info)
-            return await task.executor.run(FindJob(task.owner, frames, task.found, 0.0))
+            return await task.executor.run(FindJob(task.owner, frames, task.found(frames.size), 0.0))
         target = task.beside("masked")
         boxes = task.padded(self._coverage)
         await task.executor.run(
@@ -354,7 +391,7 @@ class _AnimationWork:
             message = "a frame of the animation could not be looked at"
             raise InvalidMedia(message)
         options = CoverOptions(self._task.options.confidence_threshold, 0, len(self._times) - 1)
-        self._coverage = await asyncio.to_thread(cover, found, self._times, options)
+        self._coverage = await self._task.covered(found, self._times, options)
 
     def merging(self) -> Merging:
         """Begin to tell what was masked."""

@@ -64,8 +64,8 @@ class TaskObjects:
         """Return who keeps what this claim's runner makes."""
         return TaskKeeper(self._database, self._store, claim)
 
-    async def shown(self, task_id: uuid.UUID, origin: str | None = None) -> dict[str, Any] | None:
-        """Return the output of a task that succeeded, as its owner sees it; None where there is none."""
+    async def output(self, task_id: uuid.UUID) -> tuple[str, int] | None:
+        """Return the name and the size of the output of a task that succeeded; None where there is none."""
         async with self._database.read() as tx:
             row = (
                 await tx.execute(
@@ -74,16 +74,22 @@ class TaskObjects:
                     .limit(1)
                 )
             ).one_or_none()
-        if row is None:
+        return None if row is None else (row.object_key, row.size_bytes)
+
+    async def shown(self, task_id: uuid.UUID, origin: str | None = None) -> dict[str, Any] | None:
+        """Return the output of a task that succeeded, as its owner sees it; None where there is none."""
+        found = await self.output(task_id)
+        if found is None:
             return None
+        key, size = found
         lifetime_s = self._urls.lifetime_s
-        url = await self._store.url(row.object_key, lifetime_s)
+        url = await self._store.url(key, lifetime_s)
         here = self._urls.origin if origin is None else origin
         return {
             "url": here + url if url.startswith("/") else url,
             "expires_at": time_text(utc_now() + timedelta(seconds=lifetime_s)),
-            "content_type": content_type(row.object_key),
-            "size": row.size_bytes,
+            "content_type": content_type(key),
+            "size": size,
         }
 
     async def remove(self, keys: Sequence[str]) -> None:

@@ -91,12 +91,12 @@ def _mask_of(stored: dict[str, Any] | None) -> MaskTaskOptions | None:
         "image_format": ImageFormat,
         "report": Report,
     }
-    return MaskTaskOptions(
-        **{
-            name: kinds[name](value) if name in kinds and value is not None else value
-            for name, value in stored.items()
-        }
-    )
+    read = {
+        name: kinds[name](value) if name in kinds and value is not None else value
+        for name, value in stored.items()
+    }
+    people = {name: tuple(stored.get(name, ())) for name in ("keep", "only")}
+    return MaskTaskOptions(**{**read, **people})
 
 
 def stored_options(options: TaskOptions) -> dict[str, Any]:

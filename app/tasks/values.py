@@ -70,6 +70,8 @@ class MaskTaskOptions:
         image_format: of a picture; None is chosen after the source.
         quality: 1 to 100.
         report: what is told of it.
+        keep: people of the library who stay visible, if anybody does.
+        only: people of the library who alone are hidden, if not everybody is.
     """
 
     method: MaskMethod = MaskMethod.GAUSSIAN
@@ -81,6 +83,8 @@ class MaskTaskOptions:
     image_format: ImageFormat | None = None
     quality: int = 80
     report: Report = Report.TRACKS
+    keep: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,18 +14,22 @@ the two directions is misled, and what either of them says is hidden.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipelines.redact.leaps import leaps
+from pipelines.video.records import looks_of
 from pipelines.video.tracking import Tracker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from pipelines.redact.leaps import Box
 
 #: A face that is missed for half a second is hidden meanwhile; frames' times are uneven, hence the rest.
 BRIDGE_S = 0.6
@@ -39,16 +43,25 @@ _SMOOTH = 2
 _CUT_FRAMES = 3
 #: Two pictures differ where their thumbnails do by so many grey levels, and follow each other so little.
 _CUT_LEVELS, _CUT_ALIKE, _FLAT = 16.0, 0.5, 2.0
-#: Sightings over which the speed at a track's end is taken.
-_SPEED_SIGHTINGS = 4
+#: Sightings over which the speed at a track's end is taken, and by which share of its way a face may stray.
+_SPEED_SIGHTINGS, _STRAY = 4, 0.35
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A face in a frame: corners in pixels of the upright frame, and the detector's confidence."""
+    """A face in a frame.
+
+    Attributes:
+        box: corners in pixels of the upright frame.
+        confidence: of the detector.
+        look: how it looks, as `pipelines.video.records` packs it; empty where nobody asked.
+        quality: how far the look can be trusted, 0..1.
+    """
 
     box: tuple[float, float, float, float]
     confidence: float
+    look: bytes = field(default=b"", repr=False)
+    quality: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +125,17 @@ class Coverage:
         return sorted(runs, key=lambda run: (run[1], run[0]))
 
 
+def without(found: Sequence[FoundFrame], shown: Collection[tuple[int, int]]) -> list[FoundFrame]:
+    """Return the frames without the faces that stay visible, by their frames' places and their own."""
+    return [
+        replace(
+            frame,
+            faces=tuple(face for place, face in enumerate(frame.faces) if (frame.index, place) not in shown),
+        )
+        for frame in found
+    ]
+
+
 def cover(found: Sequence[FoundFrame], times: Sequence[float], options: CoverOptions) -> Coverage:
     """Return which regions are hidden.
 
@@ -122,12 +146,18 @@ def cover(found: Sequence[FoundFrame], times: Sequence[float], options: CoverOpt
     """
     regions: dict[int, list[Region]] = defaultdict(list)
     count = 0
-    for first, last, frames in _scenes(found, options):
-        forwards, backwards = _tracks(frames, times, 1), _tracks(frames, times, -1)
+    for first, last, frames in scenes_of(found, options):
+        forwards, backwards = tracks_of(frames, times, 1), tracks_of(frames, times, -1)
         number_of = {seen: number for number, track in enumerate(forwards, count + 1) for seen in track}
         count += len(forwards)
         faces_at = {frame.index: frame.faces for frame in frames}
-        for track in [*forwards, *backwards]:
+        fast = leaps(
+            [
+                (frame.index, times[frame.index], _sure_or_not(frame.faces, options.confidence))
+                for frame in frames
+            ]
+        )
+        for track in [*forwards, *backwards, *fast]:
             sightings = [(index, faces_at[index][place]) for index, place in track]
             if max(seen.confidence for _, seen in sightings) < options.confidence:
                 continue
@@ -136,6 +166,10 @@ def cover(found: Sequence[FoundFrame], times: Sequence[float], options: CoverOpt
                 for index, box in _hidden(run, times, (first, last), _step(frames), options):
                     regions[index].append(Region(box, number))
     return _in_order(regions)
+
+
+def _sure_or_not(faces: Sequence[Sighting], confidence: float) -> list[tuple[int, Box, bool]]:
+    return [(place, face.box, face.confidence >= confidence) for place, face in enumerate(faces)]
 
 
 def _in_order(regions: Mapping[int, list[Region]]) -> Coverage:
@@ -173,7 +207,7 @@ def _area(box: tuple[float, float, float, float]) -> float:
 # --- scenes -----------------------------------------------------------------------------------------------
 
 
-def _scenes(
+def scenes_of(
     found: Sequence[FoundFrame], options: CoverOptions
 ) -> Iterator[tuple[int, int, Sequence[FoundFrame]]]:
     """Yield scenes: the first and last frame that may belong to each, and those that were looked at.
@@ -220,7 +254,7 @@ def cuts(found: Sequence[FoundFrame]) -> list[int]:
 Sightings = list[tuple[int, Sighting]]
 
 
-def _tracks(
+def tracks_of(
     frames: Sequence[FoundFrame], times: Sequence[float], direction: int
 ) -> list[list[tuple[int, int]]]:
     """Follow faces through one scene, forwards or backwards.
@@ -232,7 +266,9 @@ def _tracks(
     tracker = Tracker((len(frames) - 1) / lasts if lasts > 0 else 1.0)
     tracks: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for frame in frames[::direction]:
-        numbers, _ = tracker.step(direction * times[frame.index], [face.box for face in frame.faces])
+        packed = [face.look for face in frame.faces]
+        looks = looks_of(packed) if packed and all(packed) else None
+        numbers, _ = tracker.step(direction * times[frame.index], [face.box for face in frame.faces], looks)
         for place, number in enumerate(numbers):
             tracks[number].append((frame.index, place))
     return [tracks[number][::direction] for number in sorted(tracks)]
@@ -295,8 +331,9 @@ def _follow(
     for end, inner, is_beyond in ((0, reach, at_s < seen_s[0]), (-1, -1 - reach, at_s > seen_s[-1])):
         speed = (boxes[end] - boxes[inner]) / (seen_s[end] - seen_s[inner])
         moved = speed * (at_s[is_beyond] - seen_s[end])[:, None]
-        edges[is_beyond, :2] += np.minimum(0, moved[:, :2])
-        edges[is_beyond, 2:] += np.maximum(0, moved[:, 2:])
+        stray = _STRAY * np.abs(moved).max(axis=1, keepdims=True, initial=0)
+        edges[is_beyond, :2] += np.minimum(0, moved[:, :2]) - stray
+        edges[is_beyond, 2:] += np.maximum(0, moved[:, 2:]) + stray
 
 
 def _smoothed(edges: NDArray[np.float64]) -> NDArray[np.float64]:

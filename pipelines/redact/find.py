@@ -9,7 +9,7 @@ import base64
 import json
 import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 #: A face may be less sure than was asked for, by this factor, where its track is sure elsewhere.
 FAINT = 0.6
 _LOOK_SIDE = 8
+#: Side that the smallest face should have on the detector's canvas, and how large that gets for its sake.
+_SEEN_PX, _MOST_SIDE = 8.0, 960
+#: What detectors have by themselves.
+_USUAL_SIDE = 640
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,18 @@ class EveryFrame:
                 yield SampledFrame(float(tick), pixels)
 
 
+def large_side(size: tuple[int, int], min_face_px: float) -> int:
+    """Return the longer side of the canvas on which faces of a film are looked for.
+
+    One face that is overlooked spoils a film, so small ones are worth a larger canvas than a detector has by
+    itself; where only large ones are to be hidden, 0 leaves it at that.
+    """
+    longest = max(size)
+    wanted = longest if min_face_px <= 0 else longest * _SEEN_PX / min_face_px
+    side = int(min(wanted, longest, _MOST_SIDE))
+    return side if side > _USUAL_SIDE else 0
+
+
 def look_of(pixels: NDArray[np.uint8]) -> bytes:
     """Return a thumbnail in grey."""
     small = cv2.resize(pixels, (_LOOK_SIDE, _LOOK_SIDE), interpolation=cv2.INTER_AREA)
@@ -89,7 +105,9 @@ async def _found(
     analyzer: ChunkAnalyzer, frames: EveryFrame | EveryPicture, options: FrameOptions
 ) -> AsyncIterator[FoundFrame]:
     async for record in analyzer.records(frames, options):
-        faces = tuple(Sighting(face.box, face.confidence) for face in record.faces)
+        faces = tuple(
+            Sighting(face.box, face.confidence, face.embedding, face.quality) for face in record.faces
+        )
         tick = int(record.timestamp)
         yield FoundFrame(tick, faces, frames.looks.pop(tick))
 
@@ -99,7 +117,7 @@ async def packed(frames: AsyncIterator[FoundFrame]) -> bytes:
     squeeze = zlib.compressobj(6)
     parts = []
     async for frame in frames:
-        faces = [[*face.box, face.confidence] for face in frame.faces]
+        faces = [_entry(face) for face in frame.faces]
         line = json.dumps([frame.index, base64.b64encode(frame.look).decode(), faces], separators=(",", ":"))
         parts.append(squeeze.compress(line.encode() + b"\n"))
     return b"".join([*parts, squeeze.flush()])
@@ -115,6 +133,17 @@ def read_found(data: bytes, index_of: Callable[[int], int]) -> list[FoundFrame]:
     found = []
     for line in zlib.decompress(data).splitlines():
         tick, look, faces = json.loads(line)
-        sightings = tuple(Sighting((x1, y1, x2, y2), score) for x1, y1, x2, y2, score in faces)
+        sightings = tuple(map(_sighting, faces))
         found.append(FoundFrame(index_of(tick), sightings, base64.b64decode(look)))
     return found
+
+
+def _entry(face: Sighting) -> list[Any]:
+    entry: list[Any] = [*face.box, face.confidence]
+    return [*entry, base64.b64encode(face.look).decode(), face.quality] if face.look else entry
+
+
+def _sighting(entry: list[Any]) -> Sighting:
+    x1, y1, x2, y2, score, *more = entry
+    look, quality = more or ("", 0.0)
+    return Sighting((x1, y1, x2, y2), score, base64.b64decode(look), quality)

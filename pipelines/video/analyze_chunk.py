@@ -51,13 +51,17 @@ class FrameOptions:
         confidence: of the detector, at least.
         min_face_px: for the shorter side of a face.
         attributes: what is told of each face.
+        large_side: longer side of the canvas that the detector looks at; 0 is its own.
         embed: that faces become vectors, in as many frames as it takes to know who it is.
+        tick_s: seconds of one unit of the frames' times.
     """
 
     confidence: float = 0.5
     min_face_px: float = 0
     attributes: frozenset[Attribute] = frozenset()
+    large_side: int = 0
     embed: bool = False
+    tick_s: float = 1.0
 
 
 class Decodable(Protocol):
@@ -148,7 +152,13 @@ class ChunkAnalyzer:
         is_close = bool(options.attributes) or options.embed
         if options.attributes and self._reader is not None:
             self._reader.check(options.attributes)
-        looks = looks_at(frames.size, self._detector.spec, self._small_side, square=self._square)
+        looks = looks_at(
+            frames.size,
+            self._detector.spec,
+            self._small_side,
+            square=self._square,
+            large_side=options.large_side,
+        )
         # Frames that are only looked for faces are scaled in the step that converts them.
         scales_down = not is_close and looks.large.scale < 1
         decoded = frames.decoded(looks.large.picture if scales_down else None)
@@ -156,8 +166,9 @@ class ChunkAnalyzer:
         last_s: float | None = None
         try:
             while (seen := await self._lane.run(self._next, decoded, looks, is_close)) is not None:
-                embeds = options.embed and is_embedded(seen.timestamp, last_s)
-                last_s = seen.timestamp
+                at_s = seen.timestamp * options.tick_s
+                embeds = options.embed and is_embedded(at_s, last_s)
+                last_s = at_s
                 if self._at_once == 1:
                     yield await self._record(seen, looks, options, embeds)
                     continue

@@ -182,9 +182,9 @@ def slides(shown: list[tuple[np.ndarray[Any, Any] | None, float]], path: Path) -
     return path.read_bytes()
 
 
-def ended(client: httpx.Client, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+def ended(client: httpx.Client, kind: str = "detection", **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     """Return a task that recognises once it has succeeded."""
-    made = client.post("/create-detection-task", json={"recognize": 1, **fields})
+    made = client.post(f"/create-{kind}-task", json={"recognize": 1, **fields})
     assert made.status_code == 200, made.text
     deadline = time.monotonic() + 90
     while True:
@@ -227,6 +227,35 @@ def test_a_video_names_who_is_enrolled(
         assert np.abs(np.array(spans[name]) - np.array(wanted)).max() <= 250, spans
 
 
+def test_our_staff_stays_visible_and_everybody_else_is_hidden(
+    client: httpx.Client, media: FileServer, group_photo_path: Path, portrait_path: Path, tmp_path: Path
+) -> None:
+    """With `keep` whoever is enrolled is shown, and a stranger never; with `only` it is the other way."""
+    client.post("/library", json={"library_id": "ours"})
+    one = people_of(client, group_photo_path)[0]
+    body = {"person_id": "one", "image_url": as_url(one)}
+    assert client.post("/library/ours/face", json=body).status_code == 200
+    stranger = np.asarray(cv2.imread(str(portrait_path)))[:300, 100:400]
+    media.files["/two.mp4"] = slides([(one, 2.0), (None, 2.0), (stranger, 2.0)], tmp_path / "two.mp4")
+    video: dict[str, Any] = {
+        "type": "video",
+        "media_url": f"{media.url}/two.mp4",
+        "library_id": "ours",
+        "report": "frames",
+    }
+    hidden = {}
+    for choice in ("keep", "only"):
+        task = ended(client, "mask", report="frames", **video, **{choice: ["one"]})
+        frames = task["result"]["frames"]
+        hidden[choice] = {frame["timestamp"] for frame in frames if frame["faces"]}
+    times = {index / 10 for index in range(60)}
+    ours, strangers = {at for at in times if at < 2}, {at for at in times if at >= 4}
+    assert strangers <= hidden["keep"]
+    assert len(ours & hidden["keep"]) <= 4
+    assert ours <= hidden["only"]
+    assert len(strangers & hidden["only"]) <= 4
+
+
 def test_a_picture_names_who_is_enrolled(
     client: httpx.Client, media: FileServer, group_photo_path: Path
 ) -> None:
@@ -236,7 +265,7 @@ def test_a_picture_names_who_is_enrolled(
         body = {"person_id": f"p{number}", "image_url": as_url(picture)}
         assert client.post("/library/named/face", json=body).status_code == 200
     media.files["/group.jpg"] = group_photo_path.read_bytes()
-    photo = {"type": "image", "media_url": f"{media.url}/group.jpg", "min_face_size": 20}
+    photo: dict[str, Any] = {"type": "image", "media_url": f"{media.url}/group.jpg", "min_face_size": 20}
     task = ended(client, library_id="named", **photo)
     (frame,) = task["result"]["frames"]
     named = [face["identity"]["matches"][0]["person_id"] for face in frame["faces"]]

@@ -32,13 +32,14 @@ export async function refresh() {
     const fresh = request.response.querySelector(`[data-live="${CSS.escape(part.dataset.live)}"]`);
     if (!fresh || isInUse(part) || fresh.outerHTML === part.dataset.was) continue;
     const was = fresh.outerHTML;
+    const isOver = fresh.hidden && !part.hidden;
     const focused = part.contains(document.activeElement) ? document.activeElement.id : "";
     const placed = document.importNode(fresh, true);
     afterwards(placed);
     part.replaceWith(placed);
     placed.dataset.was = was;
     if (focused) document.getElementById(focused)?.focus();
-    placed.dispatchEvent(new CustomEvent("fresh", { bubbles: true }));
+    placed.dispatchEvent(new CustomEvent("fresh", { bubbles: true, detail: { isOver } }));
   }
 }
 
@@ -59,5 +60,5 @@ export function keepFresh(bind) {
 
 // What is followed has come to an end: the whole page is different then.
 document.addEventListener("fresh", (event) => {
-  if (event.target.dataset.live === "progress" && event.target.hidden) location.reload();
+  if (event.target.dataset.live === "progress" && event.detail.isOver) location.reload();
 });

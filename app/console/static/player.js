@@ -1,9 +1,8 @@
 // The result of a task over its media: boxes at the frame that is shown, a lane for each face, a click to seek.
+import { fillLanes, moveLine, MOST_LANES } from "./lanes.js";
 import { cropInto, drawFaces } from "./overlay.js";
 import { ask } from "./session.js";
 
-const SVG = "http://www.w3.org/2000/svg";
-const MOST_LANES = 60;
 const page = document.querySelector("[data-player]");
 const part = (name) => page.querySelector(`[data-${name}]`);
 const [view, overlay, lanes, frameBox, elsewhere] = ["view", "overlay", "lanes", "frame", "elsewhere"].map(part);
@@ -56,52 +55,7 @@ function draw() {
   const gap = 1.5 / (Number(page.dataset.rate) || 2);
   const isNear = !isVideo || Math.abs(frame.timestamp - time) <= gap;
   drawFaces(overlay, size, isNear ? frame.faces.map(shownFace) : []);
-  const line = lanes.querySelector(".lane-now");
-  if (line) line.style.left = `${Math.min(100, (time / duration()) * 100)}%`;
-}
-
-function clock(seconds) {
-  const whole = Math.floor(seconds);
-  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
-}
-
-function lane(track, number) {
-  const row = document.createElement("div");
-  row.className = "lane";
-  const name = document.createElement("div");
-  name.className = "lane-name";
-  const canvas = document.createElement("canvas");
-  canvas.dataset.track = track.track_id;
-  canvas.setAttribute("aria-hidden", "true");
-  const text = document.createElement("span");
-  text.textContent = track.person_id ?? `Face ${number + 1}`;
-  name.append(canvas, text);
-  const bar = document.createElement("button");
-  bar.type = "button";
-  bar.className = "lane-bar";
-  bar.setAttribute("aria-label", `${text.textContent}, from ${clock(track.appears_at)} to ${clock(track.disappears_at)}: go there`);
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", "0 0 1000 36");
-  svg.setAttribute("preserveAspectRatio", "none");
-  svg.setAttribute("aria-hidden", "true");
-  const span = document.createElementNS(SVG, "rect");
-  const begin = (track.appears_at / duration()) * 1000;
-  const end = (track.disappears_at / duration()) * 1000;
-  span.setAttribute("class", track.person_id ? "seen" : "span");
-  span.setAttribute("x", begin);
-  span.setAttribute("y", 8);
-  span.setAttribute("width", Math.max(end - begin, 4));
-  span.setAttribute("height", 20);
-  svg.append(span);
-  bar.append(svg);
-  bar.addEventListener("click", (event) => {
-    const box = bar.getBoundingClientRect();
-    const clicked = event.detail ? ((event.clientX - box.left) / box.width) * duration() : track.appears_at;
-    const isInside = clicked >= track.appears_at && clicked <= track.disappears_at;
-    seek(isInside ? clicked : track.appears_at);
-  });
-  row.append(name, bar);
-  return row;
+  moveLine(lanes, time / duration());
 }
 
 function seek(time) {
@@ -119,18 +73,7 @@ function showLanes() {
     draw();
     return;
   }
-  const now = document.createElement("div");
-  now.className = "lane-track";
-  const line = document.createElement("span");
-  line.className = "lane-now";
-  now.append(line);
-  lanes.replaceChildren(...tracks.slice(0, MOST_LANES).map(lane), now);
-  if (tracks.length > MOST_LANES) {
-    const more = document.createElement("p");
-    more.className = "muted";
-    more.textContent = `and ${tracks.length - MOST_LANES} more`;
-    lanes.append(more);
-  }
+  fillLanes(lanes, tracks, { duration: duration(), seek, withFaces: true });
   draw();
   showFaces();
 }

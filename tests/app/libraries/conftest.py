@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from app.libraries.enrolling import Mentions
     from app.libraries.recognition import Recognizer
-    from app.tasks.ports import MediaPipeline
+    from app.tasks.ports import MaskPipeline, MediaPipeline
     from app.tasks.values import TaskType
 
 KEY = "the-key-of-this-test"
@@ -83,6 +83,7 @@ async def replica(
     mentions: Mentions | None = None,
     pipelines: Callable[[Recognizer, SpeakingEngine], Mapping[TaskType, MediaPipeline]] | None = None,
     imports: bool = False,
+    maskers: Callable[[Recognizer, SpeakingEngine], Mapping[TaskType, MaskPipeline]] | None = None,
     **settings: Any,  # noqa: ANN401
 ) -> AsyncIterator[Replica]:
     """Open the service in this process; several may share a database.
@@ -94,6 +95,7 @@ async def replica(
         mentions: where people may be named; in its tasks by default.
         pipelines: who analyses tasks here; nobody by default.
         imports: enrol lists of people here.
+        maskers: who masks media here; nobody by default.
         settings: of the service.
     """
     engine = SpeakingEngine()
@@ -109,16 +111,19 @@ async def replica(
     async with AsyncExitStack() as stack:
         services = await stack.enter_async_context(open_services(chosen, engine))
         model = EmbeddingModel(space, CALIBRATION)
-        runs, importer = None, None
-        if pipelines is not None or imports:
+        runs, masks, importer = None, None, None
+        if pipelines is not None or maskers is not None or imports:
             assert services.memory is not None
             people = await stack.enter_async_context(
                 open_recognizer(services.memory.database, model, 10**8, 0.2)
             )
             runs = {} if pipelines is None else pipelines(people, engine)
+            masks = None if maskers is None else maskers(people, engine)
             importer = people_import(services, people)
         pace = RunnerPace(lease_s=2.0, poll_s=0.05, check_s=0.1)
-        tasks = await stack.enter_async_context(open_tasks(services, runs, importer=importer, pace=pace))
+        tasks = await stack.enter_async_context(
+            open_tasks(services, runs, maskers=masks, importer=importer, pace=pace)
+        )
         mentions = mentions or TaskMentions(tasks.wake)
         libraries = await stack.enter_async_context(
             open_libraries(services, model, uploads=tasks.uploads, mentions=mentions, tidy_every_s=0.2)

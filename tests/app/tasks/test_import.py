@@ -170,9 +170,8 @@ async def test_an_archive_of_folders(service: Replica, media: FileServer) -> Non
 async def test_an_archive_with_a_table(service: Replica, media: FileServer) -> None:
     """A ZIP may name people in a table beside the pictures."""
     listing = 'person_id,name,image,metadata\np1,"Who, Anna",a.png,"{""x"": 1}"\np2,Ben,missing.png,\n'
-    task = await imported(
-        service, media, archive(**{"in/people.csv": listing, "in/a.png": photo(shot("anna"))})
-    )
+    files: dict[str, bytes | str] = {"in/people.csv": listing, "in/a.png": photo(shot("anna"))}
+    task = await imported(service, media, archive(**files))
     assert verdicts(task) == {1: "enrolled", 2: "invalid_media"}
     person = (await service.client.get("/v1/library/people/person/p1")).json()
     assert (person["name"], person["metadata"]) == ("Who, Anna", {"x": 1})

@@ -94,7 +94,7 @@ def test_recognition_is_refused_clearly(service: RunningService) -> None:
     for name in ("keep", "only"):
         answer = create(service, **{name: ["anna"]}, library_id="staff")
         assert answer.status_code == 400
-        assert f"{name}: this service does not offer recognition yet" in answer.text
+        assert f"{name}: this service does not offer recognition" in answer.text
 
 
 def test_a_film_is_masked(service: RunningService, media: FileServer, tmp_path: Path) -> None:

@@ -43,19 +43,24 @@ def moving_face(portrait: Path, target: Path) -> Path:
 
 
 def send_video(client: httpx.Client, video: Path, **more: Any) -> str:  # noqa: ANN401 - a task's fields
-    """Upload a video, make a task of it, and return the task's id."""
+    """Upload a video, make a detection task of it, and return the task's id."""
+    return create(client, type="video", media_url=upload_video(client, video), sample_rate=6, **more)
+
+
+def upload_video(client: httpx.Client, video: Path) -> str:
+    """Upload a video, and return the address that tasks name it by."""
     data = video.read_bytes()
     upload = client.post("/v1/uploads", json={"filename": video.name, "size": len(data)}).json()
     for number, url in enumerate(upload["parts"]["urls"]):
         piece = data[number * upload["parts"]["size"] :][: upload["parts"]["size"]]
         assert client.put(url, content=piece).status_code < 300
     assert client.post(f"/v1/uploads/{upload['upload_id']}/complete").status_code == 200
-    return create(client, type="video", media_url=upload["media_url"], sample_rate=6, **more)
+    return str(upload["media_url"])
 
 
-def create(client: httpx.Client, **fields: Any) -> str:  # noqa: ANN401 - a task's fields
+def create(client: httpx.Client, kind: str = "detection", **fields: Any) -> str:  # noqa: ANN401 - a task's fields
     """Make a task, and return its id."""
-    answer = client.post("/v1/create-detection-task", json=fields)
+    answer = client.post(f"/v1/create-{kind}-task", json=fields)
     assert answer.status_code == 200, answer.text
     task_id: str = answer.json()["task_id"]
     return task_id

@@ -21,6 +21,8 @@ from app.logs import configure_logging
 from app.services import open_services
 from app.settings import load_settings
 from app.tasks.image_work import ImagePipeline
+from app.tasks.mask_image import MaskImagePipeline
+from app.tasks.mask_work import FindJob, MaskVideoPipeline, WriteAnimationJob, WriteChunkJob
 from app.tasks.opening import open_tasks
 from app.tasks.values import TaskType
 from app.tasks.video_work import VideoPipeline
@@ -28,11 +30,13 @@ from deployments.args import AppArgs
 from deployments.networks import embedding_model, open_analyzer, open_network
 from pipelines.attributes import Attribute
 from pipelines.lane import InlineDetector, ThreadLane
+from pipelines.redact.find import find_faces
 from pipelines.video.analyze_chunk import ChunkAnalyzer
 from pipelines.video.records import write_record
 
 if TYPE_CHECKING:
-    from app.tasks.ports import MediaPipeline
+    from app.tasks.mask_work import MaskJob
+    from app.tasks.ports import MaskPipeline, MediaPipeline
     from app.tasks.video_work import ChunkJob
     from pipelines.ports import Detector, Lane
 
@@ -46,9 +50,13 @@ class HereExecutor:
         self._detector = detector
         self._lane = lane
 
-    async def run(self, job: ChunkJob) -> bytes:
-        """Return a chunk's record."""
+    async def run(self, job: ChunkJob | MaskJob) -> bytes:
+        """Return a chunk's record, or what came of a mask task's chunk."""
+        if isinstance(job, (WriteChunkJob, WriteAnimationJob)):
+            return await asyncio.to_thread(job.run)
         analyzer = ChunkAnalyzer(self._detector, self._lane)
+        if isinstance(job, FindJob):
+            return await find_faces(analyzer, job.frames, job.options)
         return write_record([record async for record in analyzer.records(job.frames, job.options)])
 
 
@@ -64,9 +72,13 @@ async def serve(descriptor: int) -> None:
         TaskType.IMAGE: ImagePipeline(engine),
         TaskType.VIDEO: VideoPipeline(HereExecutor(detector, lane)),
     }
+    maskers: dict[TaskType, MaskPipeline] = {
+        TaskType.IMAGE: MaskImagePipeline(engine),
+        TaskType.VIDEO: MaskVideoPipeline(HereExecutor(detector, lane)),
+    }
     async with (
         open_services(settings, engine) as services,
-        open_tasks(services, pipelines, attributes=OFFERED) as tasks,
+        open_tasks(services, pipelines, maskers=maskers, attributes=OFFERED) as tasks,
         open_libraries(services, model, uploads=tasks.uploads) as libraries,
     ):
         app = create_app(services, tasks=tasks, libraries=libraries)

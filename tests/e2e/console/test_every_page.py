@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.console.conftest import ADMIN, OUTPUT, log_in_quietly, new_library, serious_problems
-from tests.e2e.console.media import create, moving_face, send_video, until_over
+from tests.e2e.console.media import create, moving_face, send_video, until_over, upload_video
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,8 +56,10 @@ def places(
         enrolled = {"person_id": "p_eileen", "name": "Eileen", "image_url": reference}
         assert client.post("/v1/library/staff/face", json=enrolled).status_code == 200
         broken = create(client, type="image", media_url="http://127.0.0.1:9/none.jpg")
+        hidden = create(client, "mask", type="video", media_url=upload_video(client, video))
         task = send_video(client, video, metadata={"order": "121233"})
         assert until_over(client, task)["status"] == "succeeded"
+        assert until_over(client, hidden)["status"] == "succeeded"
     return {
         "login": Place("/login", ready="input[name=password]"),
         "overview": Place("/"),
@@ -71,6 +73,7 @@ def places(
         "job-mask": Place(f"/jobs/{masked}", ready=".face"),
         "tasks": Place("/tasks"),
         "task": Place(f"/tasks/{task}", ready=".lane"),
+        "task-masked": Place(f"/tasks/{hidden}", ready=".wipe-line"),
         "task-failed": Place(f"/tasks/{broken}"),
         "keys": Place("/keys"),
         "keys-new": Place("/keys", "[data-opens=new-key]", "dialog[open]"),

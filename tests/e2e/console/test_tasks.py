@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -12,18 +13,36 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.console.media import create, moving_face, send_video, until_over
+from tests.e2e.console.conftest import ADMIN
+from tests.e2e.console.media import (
+    PATIENCE_S,
+    create,
+    moving_face,
+    send_video,
+    until_over,
+    upload_video,
+)
 from tests.fakes.receiver import Receiver, webhook_receiver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from playwright.sync_api import Page
 
     from tests.e2e.console.conftest import Console
 
+#: Where a player is, once it shows that frame.
+MOMENT = "video => video.readyState > 1 && !video.seeking ? video.currentTime : 0"
 MARKUP = "</code><img src=x onerror=alert(1)>"
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds that the page's own policy forbids the browser to watch for."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +83,47 @@ def test_a_video_is_watched_played_and_told_of(
     first, second = receiver.wait_for(2)
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
     expect(page.locator(".attempt")).to_have_count(2)
+
+
+def test_a_masked_video_is_wiped_over_the_original(page: Page, console: Console, video: Path) -> None:
+    """Both stand at the same moment, a lane seeks both, the wipe parts them, and the result can be saved."""
+    with console.client() as client:
+        url = upload_video(client, video)
+        task_id = create(client, "mask", type="video", media_url=url, method="solid", padding=0.1)
+        assert until_over(client, task_id)["status"] == "succeeded"
+    page.goto(f"/tasks/{task_id}")
+    page.evaluate("window.isTheSame = true")
+    before, after = page.get_by_label("The video as it came"), page.get_by_label("The same with its faces")
+    expect(before).to_be_visible()
+    expect(after).to_be_visible()
+    lanes = page.locator(".lane-bar")
+    expect(lanes).to_have_count(2)
+    lanes.last.focus()
+    page.keyboard.press("Enter")
+    until(lambda: 1.6 < before.evaluate(MOMENT) < 2.1)
+    until(lambda: 1.6 < after.evaluate(MOMENT) < 2.1)
+    darkest = """video => { const canvas = new OffscreenCanvas(64, 48).getContext("2d");
+        canvas.drawImage(video, 0, 0, 64, 48); const {data} = canvas.getImageData(0, 0, 64, 48);
+        return data.filter((value, at) => at % 4 === 1 && value < 12).length; }"""
+    assert after.evaluate(darkest) > before.evaluate(darkest) + 200
+    wipe = page.get_by_label("How much of the original is shown")
+    wipe.focus()
+    page.keyboard.press("Home")
+    assert "inset(0px 0px 0px 0%)" in after.evaluate("video => getComputedStyle(video).clipPath")
+    page.get_by_role("button", name="Play").click()
+    until(lambda: before.evaluate(MOMENT) > 2.3)
+    with page.expect_download() as saving:
+        page.get_by_role("link", name="Save").click()
+    assert saving.value.suggested_filename.startswith(f"masked-{task_id}")
+    # What is over is not loaded again under whoever watches it, though its webhooks are looked after.
+    with page.expect_response(f"**/tasks/{task_id}"):
+        pass
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.isTheSame")
+    with console.client() as client:
+        assert client.delete(f"/v1/task/{task_id}").status_code < 300
+    with console.api() as api:
+        assert api.get(f"{ADMIN}/tasks/{task_id}/output").status_code == 404
 
 
 def test_a_task_that_waits_is_cancelled_and_deleted(page: Page, console: Console) -> None:

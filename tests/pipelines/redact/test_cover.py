@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -147,6 +148,54 @@ def _inner(box: Box) -> Box:
     """Return what is left of a box without a hair's breadth at each rim, which a detector may miss."""
     rim = 0.03 * (box[2] - box[0])
     return box[0] + rim, box[1] + rim, box[2] - rim, box[3] - rim
+
+
+def fast(seed: int, count: int) -> list[Box]:
+    """Return a way on which a face moves by up to three times its size a frame, and bends."""
+    rng = np.random.default_rng(seed)
+    rounds, begins = rng.uniform(1.4, 2.2, 3), rng.uniform(0, 6, 3)
+    ways = np.sin(np.outer(np.arange(count) / 160 * 2 * np.pi, rounds) + begins)
+    return [around(960 + 1100 * x, 500 + 300 * y, 45 + 10 * z) for x, y, z in ways.tolist()]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_fast_faces_are_never_seen(seed: int) -> None:
+    """Of a face that leaps further than its own width each frame, missed and faint sightings are hidden."""
+    rng, count = np.random.default_rng(seed), 160
+    truth = fast(seed, count)
+    seen: dict[int, list[tuple[Box, float]]] = {}
+    missed = 0
+    for index, box in enumerate(truth):
+        missed = 0 if missed == 2 or index in {0, 1, count - 1} or rng.random() < 0.6 else missed + 1
+        if not missed:
+            shaken = tuple((np.array(box) + rng.normal(0, 1.0, 4)).tolist())
+            score = 0.35 if rng.random() < 0.2 else 0.8
+            seen[index] = [(shaken, score)]
+    assert max(abs(two[0] - one[0]) / 45 for one, two in pairwise(truth)) > 1
+    found = covered(seen, count)
+    exposed = [index for index, box in enumerate(truth) if not hides(found, index, _middle(box))]
+    assert not exposed
+
+
+def test_a_fast_face_is_hidden_where_it_leaves() -> None:
+    """After the last sighting of a face in a bend, what is hidden goes on as fast, and wide enough."""
+    truth = [around(1600 - 150 * at, 680 - 6 * at * at, 40) for at in range(8)]
+    found = covered({index: [(truth[index], 0.8)] for index in range(2, 6)}, 8)
+    assert all(hides(found, index, _middle(box)) for index, box in enumerate(truth))
+
+
+def test_noise_beside_one_sure_face_is_not_hidden() -> None:
+    """What is faint and comes and goes around a face is no way that the face went."""
+    box = around(200, 200)
+    seen = {index: [(box, 0.9), (around(200 + 70 * (index % 3), 360), 0.35)] for index in range(10, 20)}
+    found = covered(seen, 30)
+    assert not any(hides(found, index, around(270, 360, 20)) for index in range(30))
+
+
+def _middle(box: Box) -> Box:
+    """Return the middle of a box, three fifths of each side: where a face is a face."""
+    fifth = (box[2] - box[0]) / 5
+    return box[0] + fifth, box[1] + fifth, box[2] - fifth, box[3] - fifth
 
 
 # --- cuts -------------------------------------------------------------------------------------------------
