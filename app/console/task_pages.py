@@ -102,5 +102,7 @@ async def _persons(tasks: Tasks, task: Task) -> tuple[list[dict[str, Any]], bool
 def _asked(options: TaskOptions) -> Mapping[str, object]:
     """Return what was asked, without what this kind of task knows nothing of."""
     stored = stored_options(options)
+    if options.type is TaskType.IMPORT:
+        return {"library_id": options.library_id}
     mask = stored.pop("mask")
     return stored if mask is None else {**{name: stored[name] for name in _SHARED}, **mask}

@@ -282,3 +282,17 @@ async def test_the_client_imports(service: Replica, media: FileServer) -> None:
         assert (task.result.summary.rows, task.result.summary.enrolled) == (2, 1)
         page = await client.tasks.result_page(made.task_id)
         assert page.rows == task.result.rows
+
+
+async def test_the_console_shows_an_import(service: Replica, media: FileServer) -> None:
+    """The page of an import tells how many were enrolled and refused, and where."""
+    files: dict[str, bytes | str] = {"anna/1.png": photo(shot("anna")), "none/1.png": photo()}
+    task = await imported(service, media, archive(**files))
+    await service.client.post("/login", data={"username": "admin", "password": "correct horse"})
+    answer = await service.client.get(f"/tasks/{task['task_id']}")
+    assert answer.status_code == 200
+    card = answer.text.partition(">People<")[2].partition("</section>")[0]
+    assert "Enrolled" in card
+    assert 'href="/libraries/people"' in card
+    listed = await service.client.get("/tasks", params={"type": "import"})
+    assert task["task_id"] in listed.text
