@@ -251,7 +251,7 @@ def test_our_staff_stays_visible_and_everybody_else_is_hidden(
     }
     hidden = {}
     for choice in ("keep", "only"):
-        task = ended(client, "mask", report="frames", **video, **{choice: ["one"]})
+        task = ended(client, "mask", **video, **{choice: ["one"]})
         frames = task["result"]["frames"]
         hidden[choice] = {frame["timestamp"] for frame in frames if frame["faces"]}
     times = {index / 10 for index in range(60)}
