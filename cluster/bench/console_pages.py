@@ -2,8 +2,7 @@
 
     FACE_API_ADMIN_PASSWORD=… python -m cluster.bench.console_pages --url http://127.0.0.1:8000
 
-Lists lead to their first entry. Told are the median and the slowest of some rounds, each page with its time at
-the server and the way there.
+Lists lead to their first entry. Told are the median and the slowest of some rounds, the way there included.
 """
 
 from __future__ import annotations
@@ -93,7 +92,8 @@ def main() -> None:
     (bench / "console_pages.json").write_text(json.dumps([asdict(each) for each in found], indent=2))
     slow = [each.page for each in found if each.median_ms > LIMIT_MS]
     if slow:
-        raise SystemExit(f"over {LIMIT_MS:g} ms: {', '.join(slow)}")
+        message = f"over {LIMIT_MS:g} ms: {', '.join(slow)}"
+        raise SystemExit(message)
 
 
 if __name__ == "__main__":
