@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic_core import to_json
 from starlette.responses import Response
 
+from app.admin.origins import own_url
 from app.auth import caller_of, key_check
 from app.client_address import client_address
 from app.door_two import JSON, Cursor, Limit, plan_limit
@@ -137,7 +138,8 @@ def person_routes(services: Services, tasks: Tasks, libraries: Libraries) -> API
             curl -H "X-API-Key: $KEY" "$URL/v1/library/my-people-lib/person/p_zhang_wei"
         """
         person, faces = await store.person(owner_in(request), library_id, person_id)
-        return answered(request, person_answer(person, faces))
+        urls = await libraries.thumbnail_urls(faces, own_url(request, services.settings.public_url))
+        return answered(request, person_answer(person, faces, urls))
 
     @router.patch("/library/{library_id}/person/{person_id}")
     async def change_person(

@@ -12,15 +12,23 @@ from fastapi import Request  # noqa: TC002 - FastAPI reads the annotations
 from starlette.responses import Response  # noqa: TC002 - as above
 
 from app.auth import caller_of
-from app.door_two_creating import IdempotencyKey  # noqa: TC001 - as above
+from app.door_two_creating import IdempotencyKey, queued
 from app.door_two_libraries import LibraryId, answered, library_router, owner_in
 from app.idempotency import known_request
-from app.libraries.answers import face_box, match_answer, person_answer
-from app.libraries.requests import LONGEST_PICTURE_URL, CompareRequest, FaceRequest, SearchRequest
-from app.libraries.values import Library, NewFace, Person, face_text
+from app.libraries.answers import face_box, match_answer
+from app.libraries.references import Named, enrolled_answer, new_face, reference_of
+from app.libraries.requests import (
+    LONGEST_PICTURE_URL,
+    CompareRequest,
+    FaceRequest,
+    ImportRequest,
+    SearchRequest,
+)
 from app.metadata import checked_metadata
-from pipelines.enrolment import WORDS, Reason, judge, largest
-from pipelines.errors import NoFaces, UnfitReference
+from app.tasks.requests import new_import
+from app.tasks.values import ANYONE
+from pipelines.enrolment import largest
+from pipelines.errors import NoFaces
 from pipelines.similarity import SAME_PERSON
 
 if TYPE_CHECKING:
@@ -35,7 +43,6 @@ if TYPE_CHECKING:
     from app.plans import Plan
     from app.services import Services
     from app.tasks.opening import Tasks
-    from pipelines.results import Detection
 
 #: Bodies of these may hold pictures as data URLs.
 _PICTURE_ROUTES = ("/face", "/faces", "/search", "/compare")
@@ -71,6 +78,24 @@ def recognition_routes(services: Services, tasks: Tasks, libraries: Libraries) -
         known = known_request(idempotency_key, request.url.path, await request.json())
         before = await libraries.enrolment.first_answer(owner, known)
         return answered(request, before or await enrol(libraries, owner, plan, library_id, body, known))
+
+    @router.post("/library/{library_id}/import")
+    async def import_people(
+        request: Request, library_id: LibraryId, body: ImportRequest, idempotency_key: IdempotencyKey = None
+    ) -> Response:
+        r"""Queue the enrolment of everybody whom a CSV or a ZIP lists, with a verdict for each picture.
+
+        A CSV has the columns `person_id`, `image_url` and, where you like, `name` and `metadata`. A ZIP has a
+        folder of pictures for each person, or a `people.csv` with `person_id`, `image`, `name`, `metadata`.
+
+        For instance:
+
+            curl -H "X-API-Key: $KEY" -H "Content-Type: application/json" \
+              "$URL/v1/library/my-people-lib/import" -d '{"media_url": "https://example.com/staff.zip"}'
+        """
+        can_sign = owner_in(request) != ANYONE
+        new = new_import(body, library_id, tasks.allow, can_sign=can_sign)
+        return await queued(tasks, request, new, idempotency_key, libraries)
 
     @router.post("/library/{library_id}/search")
     async def search_library(request: Request, library_id: LibraryId, body: SearchRequest) -> Response:
@@ -130,18 +155,12 @@ async def enrol(
     """
     metadata = checked_metadata(body.metadata)
     await libraries.recognizer.library(owner, library_id)
-    detection = await libraries.pictures.faces_of(owner, body.image_url)
-    face = _reference(detection)
-    assert detection.embedded is not None  # noqa: S101 - narrows the type: vectors were asked for
-    new = NewFace(
-        body.person_id,
-        body.name,
-        metadata,
-        detection.embedded.vectors[face],
-        float(detection.embedded.qualities[face]),
-    )
+    picture, detection = await libraries.pictures.seen(owner, body.image_url)
+    face = reference_of(detection)
+    named = Named(body.person_id, body.name, metadata)
+    new = await new_face(libraries.enrolment, picture, detection, face, named)
     return await libraries.enrolment.enrol(
-        owner, plan, library_id, new, partial(_enrolled, detection, face), known
+        owner, plan, library_id, new, partial(enrolled_answer, detection, face), known
     )
 
 
@@ -168,24 +187,6 @@ async def search(libraries: Libraries, owner: UUID, library_id: str, body: Searc
     return {"library_id": library.handle, "faces": faces}
 
 
-def _reference(detection: Detection) -> int:
-    """Return the face that somebody is to be known by.
-
-    Raises:
-        NoFaces: there is none.
-        UnfitReference: the picture will not do.
-    """
-    assert detection.embedded is not None  # noqa: S101 - narrows the type: vectors were asked for
-    verdict = judge(detection.faces, detection.embedded)
-    if verdict.face is not None:
-        return verdict.face
-    reason = verdict.reason or Reason.NO_FACE
-    message = f"The picture cannot be used as a reference: {WORDS[reason]}."
-    if reason is Reason.NO_FACE:
-        raise NoFaces(message)
-    raise UnfitReference(message, reason.value)
-
-
 async def _largest_vector(libraries: Libraries, owner: UUID, url: str, name: str) -> NDArray[np.float32]:
     detection = await libraries.pictures.faces_of(owner, url, name)
     face = largest(detection.faces)
@@ -194,16 +195,3 @@ async def _largest_vector(libraries: Libraries, owner: UUID, url: str, name: str
         raise NoFaces(message)
     vector: NDArray[np.float32] = detection.embedded.vectors[face]
     return vector
-
-
-def _enrolled(
-    detection: Detection, face: int, library: Library, person: Person, face_id: UUID
-) -> dict[str, Any]:
-    assert detection.embedded is not None  # noqa: S101 - narrows the type: vectors were asked for
-    return {
-        "library_id": library.handle,
-        **person_answer(person),
-        "face_id": face_text(face_id),
-        **face_box(detection, face),
-        "quality": round(float(detection.embedded.qualities[face]), _SCORE_DIGITS),
-    }

@@ -87,6 +87,22 @@ async def claim(
     return None if noted.rowcount else await first_answer(tx, owner, request, now)
 
 
+async def forget_person(tx: Writing, owner: UUID, library: str, person: str) -> None:
+    """Take what somebody was called, and what was noted of them, out of the answers to their enrolment."""
+    answer = IdempotencyRow.answer
+    rows = await tx.execute(
+        select(IdempotencyRow.key, answer).where(
+            IdempotencyRow.owner == owner,
+            answer["library_id"].as_string() == library,
+            answer["person_id"].as_string() == person,
+        )
+    )
+    for row in rows.all():
+        mine = (IdempotencyRow.owner == owner) & (IdempotencyRow.key == row.key)
+        left = {**row.answer, "name": None, "metadata": None}
+        await tx.execute(update(IdempotencyRow).where(mine).values(answer=left))
+
+
 async def note(tx: Writing, owner: UUID, request: KnownRequest | None, answer: dict[str, Any]) -> None:
     """Keep the answer to a request whose key was taken."""
     if request is not None:

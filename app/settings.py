@@ -148,6 +148,11 @@ class Settings(BaseSettings):
         description="Memory of one process for the vectors of libraries; those asked for last stay.",
     )
 
+    reference_thumbnails: bool = Field(
+        default=False,
+        description="Keep a small picture of each face that is enrolled; it goes with the face.",
+    )
+
     public_url: str | None = Field(
         default=None,
         description="Where clients reach this service, if not at what their Host header says.",

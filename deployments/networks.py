@@ -230,6 +230,11 @@ class LateEmbedder:
         """Name what the vectors can be compared within."""
         return self._space
 
+    @property
+    def is_resting(self) -> bool:
+        """Tell whether nothing is open."""
+        return self._open is None
+
     async def embed(self, pixels: NDArray[np.uint8], faces: Faces) -> EmbeddedFaces:
         """Return how each face looks."""
         self._asked += 1
@@ -239,9 +244,10 @@ class LateEmbedder:
                 self._open = await asyncio.to_thread(self._build)
                 give_back_memory()
             embedder = self._open
-        found = await embedder.embed(pixels, faces)
-        asyncio.get_running_loop().call_later(self._rest_s, self._let_go, asked)
-        return found
+        try:
+            return await embedder.embed(pixels, faces)
+        finally:
+            asyncio.get_running_loop().call_later(self._rest_s, self._let_go, asked)
 
     def _let_go(self, asked: int) -> None:
         if self._asked == asked:

@@ -10,6 +10,7 @@ from app.logs import configure_logging
 from app.services import open_services
 from app.settings import load_settings
 from app.tasks.image_work import ImagePipeline
+from app.tasks.importing import people_import
 from app.tasks.mask_image import MaskImagePipeline
 from app.tasks.mask_work import MaskAnimationPipeline, MaskVideoPipeline
 from app.tasks.opening import open_tasks
@@ -72,7 +73,13 @@ class TaskRunner:
             TaskType.GIF: MaskAnimationPipeline(chunks, people),
         }
         self._tasks = await self._closing.enter_async_context(
-            open_tasks(services, pipelines, maskers=maskers, attributes=offered_attributes(args, settings))
+            open_tasks(
+                services,
+                pipelines,
+                maskers=maskers,
+                importer=people_import(services, people),
+                attributes=offered_attributes(args, settings),
+            )
         )
         export_metrics("tasks")
         give_back_memory()

@@ -80,6 +80,11 @@ def get_task_media(task_id: str) -> Call[bytes]:
     return Call("GET", f"{_ADMIN}/tasks/{segment(task_id)}/media", content, who="admin", follows=True)
 
 
+def get_task_output(task_id: str) -> Call[bytes]:
+    """Return the media that a mask task made."""
+    return Call("GET", f"{_ADMIN}/tasks/{segment(task_id)}/output", content, who="admin", follows=True)
+
+
 def cancel_task(task_id: str) -> Call[None]:
     """End anybody's task."""
     path = f"{_ADMIN}/tasks/{segment(task_id)}/cancel"

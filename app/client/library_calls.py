@@ -15,6 +15,7 @@ from app.client.library_results import (
     PersonPage,
     SearchResult,
 )
+from app.client.task_results import CreatedTask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,6 +78,28 @@ def enroll(
     body = without_nones(person_id=person_id, name=name, image_url=image_url, metadata=metadata)
     headers = {"Idempotency-Key": idempotency_key or f"client-{uuid.uuid4().hex}"}
     return Call("POST", f"{_library(library_id)}/face", as_result(EnrolledFace), json=body, headers=headers)
+
+
+def import_people(
+    library_id: str,
+    media_url: str,
+    *,
+    callback_url: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    idempotency_key: str | None = None,
+) -> Call[CreatedTask]:
+    """Queue the enrolment of everybody in a CSV or a ZIP; the task's result has a verdict for each picture.
+
+    Args:
+        library_id: which.
+        media_url: of the file: http(s), or `upload://ID` of an upload.
+        callback_url: who is told of the end.
+        metadata: of your own, echoed in the result.
+        idempotency_key: as of tasks.
+    """
+    body = without_nones(media_url=media_url, callback_url=callback_url, metadata=metadata)
+    headers = {"Idempotency-Key": idempotency_key or f"client-{uuid.uuid4().hex}"}
+    return Call("POST", f"{_library(library_id)}/import", as_result(CreatedTask), json=body, headers=headers)
 
 
 def list_persons(library_id: str, *, limit: int | None = None, cursor: str | None = None) -> Call[PersonPage]:

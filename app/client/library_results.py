@@ -39,6 +39,7 @@ class EnrolledFace:
     library_id: str | None = None
     quality: float | None = None
     created_at: datetime | None = None
+    thumbnail_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,15 @@ class MaskTaskFields(TypedDict, total=False):
         method: gaussian, pixelate, solid or elliptical.
         strength: of the method.
         padding: by how much of its size a box grows on each side.
+        detect_every: video only; look for faces in every so many-th frame.
+        library_id: whose people are meant.
+        keep: person_ids who stay visible, while everybody else is masked.
+        only: person_ids who alone are masked.
+        container: video only; mp4, mov, mkv or webm.
+        codec: video only; h264, hevc or vp9.
+        format: image only; jpeg, png or webp.
+        quality: of the picture, 1 to 100.
+        report: none, tracks, or frames.
         callback_url: who is told of the end.
         metadata: up to 2 KB of your own, echoed in the result.
     """
@@ -100,6 +109,15 @@ class MaskTaskFields(TypedDict, total=False):
     method: str
     strength: int
     padding: float
+    detect_every: int
+    library_id: str | None
+    keep: Sequence[str]
+    only: Sequence[str]
+    container: str | None
+    codec: str | None
+    format: str | None
+    quality: int
+    report: str
     callback_url: str | None
     metadata: Mapping[str, Any] | None
 

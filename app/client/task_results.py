@@ -71,30 +71,50 @@ class FaceTrack:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportedRow:
+    """What became of a picture of an import: `enrolled`, or `refused` with the reason."""
+
+    row: int
+    person_id: str | None = None
+    status: str = ""
+    image: str | None = None
+    face_id: str | None = None
+    quality: float | None = None
+    code: str | None = None
+    reason: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TaskSummary:
-    """Everything together."""
+    """Everything together; of an import, how many pictures became what."""
 
     total_faces: int = 0
     unique_identities: int = 0
+    rows: int | None = None
+    enrolled: int | None = None
+    refused: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """What was found; a long result's other frames come by `next_cursor`."""
+    """What was found; a long result's other frames, or rows of an import, come by `next_cursor`."""
 
-    frames: tuple[Frame, ...] = field(repr=False)
+    frames: tuple[Frame, ...] = field(default=(), repr=False)
     face_tracks: tuple[FaceTrack, ...] = ()
     summary: TaskSummary = field(default_factory=TaskSummary)
     metadata: Mapping[str, Any] | None = None
     next_cursor: str | None = None
+    rows: tuple[ImportedRow, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ResultPage:
-    """A run of frames."""
+    """A run of frames, or of rows of an import."""
 
-    frames: tuple[Frame, ...]
+    frames: tuple[Frame, ...] = ()
     next_cursor: str | None = None
+    rows: tuple[ImportedRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

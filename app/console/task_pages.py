@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
@@ -25,15 +25,17 @@ if TYPE_CHECKING:
     from app.console.rendering import Pages
     from app.services import Services
     from app.tasks.opening import Tasks
-    from app.tasks.values import TaskOptions
+    from app.tasks.values import Task, TaskOptions
 
 PER_PAGE = 25
+#: People of a task that its page shows.
+MOST_PERSONS = 50
 #: What tasks of both kinds are asked; what else stands in the options concerns detection alone.
 _SHARED = ("start_time", "end_time", "min_face_size", "confidence_threshold", "library_id")
 
 #: An empty text is what a form sends for "all".
 StatusName = Literal["", "queued", "running", "succeeded", "failed", "cancelled"]
-TypeName = Literal["", "video", "image", "gif"]
+TypeName = Literal["", "video", "image", "gif", "import"]
 
 
 def task_pages(router: APIRouter, pages: Pages, services: Services, tasks: Tasks | None) -> None:
@@ -73,6 +75,7 @@ def task_pages(router: APIRouter, pages: Pages, services: Services, tasks: Tasks
         open_tasks = tasks_of(tasks)
         task = await find_task(open_tasks, task_id)
         deliveries = await open_tasks.deliverer.of_task(task.id)
+        persons, more_persons = await _persons(open_tasks, task)
         return pages.show(
             "task.html",
             viewer=request.scope[VIEWER],
@@ -82,12 +85,24 @@ def task_pages(router: APIRouter, pages: Pages, services: Services, tasks: Tasks
             is_over=task.status.is_terminal,
             is_uploaded=task.media_url.startswith(UPLOADED),
             deliveries=[told_delivery(each) for each in deliveries],
+            persons=persons,
+            more_persons=more_persons,
             keys=await names_of_keys(memory_of(services).database),
         )
+
+
+async def _persons(tasks: Tasks, task: Task) -> tuple[list[dict[str, Any]], bool]:
+    """Return who appears in a task's media, and whether there are more."""
+    if task.status is not Status.SUCCEEDED or not task.options.recognize:
+        return [], False
+    found, following = await tasks.store.persons(task.owner, task.id, MOST_PERSONS, None)
+    return found, following is not None
 
 
 def _asked(options: TaskOptions) -> Mapping[str, object]:
     """Return what was asked, without what this kind of task knows nothing of."""
     stored = stored_options(options)
+    if options.type is TaskType.IMPORT:
+        return {"library_id": options.library_id}
     mask = stored.pop("mask")
     return stored if mask is None else {**{name: stored[name] for name in _SHARED}, **mask}

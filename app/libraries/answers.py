@@ -9,7 +9,8 @@ from app.tasks.answers import time_text
 from app.tasks.faces import shown_face
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from uuid import UUID
 
     from app.libraries.values import Library, Match, Person, PersonFace
     from pipelines.results import Detection
@@ -31,8 +32,16 @@ def library_answer(library: Library) -> dict[str, Any]:
     }
 
 
-def person_answer(person: Person, faces: Sequence[PersonFace] | None = None) -> dict[str, Any]:
-    """Return somebody, with the faces they are known by where those were asked for."""
+def person_answer(
+    person: Person, faces: Sequence[PersonFace] | None = None, urls: Mapping[UUID, str] | None = None
+) -> dict[str, Any]:
+    """Return somebody, with the faces they are known by where those were asked for.
+
+    Args:
+        person: who.
+        faces: theirs.
+        urls: where pictures of them are, by the faces' identifiers.
+    """
     answer: dict[str, Any] = {
         "person_id": person.handle,
         "name": person.name,
@@ -47,6 +56,7 @@ def person_answer(person: Person, faces: Sequence[PersonFace] | None = None) -> 
                 "face_id": face_text(face.id),
                 "quality": round(face.quality, SCORE_DIGITS),
                 "created_at": time_text(face.created_at),
+                **({"thumbnail_url": urls[face.id]} if urls and face.id in urls else {}),
             }
             for face in faces
         ]

@@ -17,6 +17,7 @@ from app.db.library_tables import DepartedRow, LibraryRow, PersonFaceRow, Person
 from app.errors import Conflict, NotFound
 from app.libraries.rows import check_space, find_person, known_person, owned_library
 from app.libraries.store import utc_now
+from app.libraries.thumbnails import let_go, take_over
 from app.libraries.values import MOST_FACES, Library, NewFace, Person, packed, unpacked
 from app.records.audit import write_audit
 from pipelines.template import template_of
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from numpy.typing import NDArray
+
     from app.db.engine import Database, Writing
     from app.idempotency import KnownRequest
+    from app.libraries.thumbnails import Thumbnails
     from app.plans import Plan
     from app.records.values import Actor
 
@@ -46,12 +50,24 @@ class Enrolment:
         database: where they are.
         space: of the vectors that are made here.
         mentions: where erased people may be named; None where nowhere.
+        thumbnails: pictures of faces; None where nothing is kept.
     """
 
-    def __init__(self, database: Database, space: str, mentions: Mentions | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        space: str,
+        mentions: Mentions | None = None,
+        thumbnails: Thumbnails | None = None,
+    ) -> None:
+        self._thumbnails = thumbnails
         self._database = database
         self._space = space
         self._mentions = mentions
+
+    async def thumbnail(self, picture: bytes, box: NDArray[np.float32]) -> str | None:
+        """Keep a face of a picture, where that is wanted, and return its name for `NewFace`."""
+        return None if self._thumbnails is None else await self._thumbnails.keep(picture, box)
 
     async def first_answer(self, owner: UUID, request: KnownRequest | None) -> dict[str, Any] | None:
         """Return what was answered to this request before.
@@ -101,8 +117,10 @@ class Enrolment:
                     vector=packed(new.vector),
                     quality=new.quality,
                     created_at=now,
+                    thumbnail_key=new.thumbnail_key,
                 )
             )
+            await take_over(tx, new.thumbnail_key)
             named = {
                 name: value
                 for name, value in (("name", new.name), ("note", new.metadata))
@@ -129,12 +147,15 @@ class Enrolment:
             if number is None:
                 message = "There is no such face in this library."
                 raise NotFound(message)
+            keys = await let_go(tx, mine)
             await tx.execute(delete(PersonFaceRow).where(mine))
             await _renew(tx, library, number, now, faces=-1)
             query = select(PersonRow.handle).where(
                 PersonRow.library_id == library.id, PersonRow.number == number
             )
-            return await known_person(tx, library, (await tx.scalars(query)).one())
+            person = await known_person(tx, library, (await tx.scalars(query)).one())
+        await self._remove(keys)
+        return person
 
     async def erase_person(
         self, owner: UUID, handle: str, person: str, actor: Actor, *, everywhere: bool = False
@@ -157,6 +178,8 @@ class Enrolment:
             library = await owned_library(tx, owner, handle, lock=True)
             found = await known_person(tx, library, person)
             revision = await _step(tx, library, now, persons=-1, faces=-found.faces)
+            theirs = (PersonFaceRow.library_id == library.id) & (PersonFaceRow.number == found.number)
+            keys = await let_go(tx, theirs)
             await tx.execute(
                 delete(PersonRow).where(PersonRow.library_id == library.id, PersonRow.number == found.number)
             )
@@ -165,13 +188,19 @@ class Enrolment:
                     library_id=library.id, number=found.number, revision=revision, at=now
                 )
             )
+            await idempotency.forget_person(tx, owner, handle, person)
             mentions = 0
             if everywhere and self._mentions is not None:
                 mentions = await self._mentions.erase(tx, owner, handle, person)
             # The number and not the name: the note must not keep what was erased.
             detail = {"number": found.number, "faces": found.faces, "mentions": mentions}
             await write_audit(tx, actor, "person.erase", handle, detail)
-            return mentions
+        await self._remove(keys)
+        return mentions
+
+    async def _remove(self, keys: list[str]) -> None:
+        if self._thumbnails is not None:
+            await self._thumbnails.remove(keys)
 
     async def _new_person(
         self, tx: Writing, library: Library, plan: Plan, new: NewFace, now: datetime

@@ -21,6 +21,7 @@ from app.libraries.galleries import DatabaseGalleries
 from app.libraries.pictures import Pictures
 from app.libraries.recognition import Recognizer
 from app.libraries.store import LibraryStore
+from app.libraries.thumbnails import Thumbnails
 from app.logs import log_bug
 from app.net.open import open_outbound
 from app.services import s3_access
@@ -32,11 +33,12 @@ from pipelines.gallery.shelf import Shelf
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import AsyncIterator, Hashable
+    from collections.abc import AsyncIterator, Hashable, Sequence
 
     from app.db.engine import Database
     from app.intake.port import Sender
     from app.libraries.enrolling import Mentions
+    from app.libraries.values import PersonFace
     from app.services import Services
     from app.tasks.uploads import Uploads
     from pipelines.similarity import Calibration
@@ -69,12 +71,24 @@ class Libraries:
         enrolment: changes of who is known.
         recognizer: finds people.
         pictures: what requests name.
+        thumbnails: pictures of the faces that people are known by; None where nothing is kept.
     """
 
     store: LibraryStore
     enrolment: Enrolment
     recognizer: Recognizer
     pictures: Pictures
+    thumbnails: Thumbnails | None = None
+
+    async def thumbnail_urls(self, faces: Sequence[PersonFace], origin: str) -> dict[uuid.UUID, str]:
+        """Return where the pictures of these faces are, of those that have one."""
+        if self.thumbnails is None:
+            return {}
+        return {
+            face.id: await self.thumbnails.url(face.thumbnail_key, origin)
+            for face in faces
+            if face.thumbnail_key is not None
+        }
 
 
 @asynccontextmanager
@@ -148,12 +162,24 @@ async def open_libraries(
         recognizer = await stack.enter_async_context(
             open_recognizer(memory.database, model, settings.gallery_max_bytes, tidy_every_s)
         )
+        thumbnails = thumbnails_of(services)
         yield Libraries(
-            LibraryStore(memory.database, TextSigner(memory.database), model.space),
-            Enrolment(memory.database, model.space, mentions),
+            LibraryStore(memory.database, TextSigner(memory.database), model.space, thumbnails),
+            Enrolment(memory.database, model.space, mentions, thumbnails),
             recognizer,
             Pictures(intake_of, scratch, services.engine, settings.max_image_bytes),
+            thumbnails,
         )
+
+
+def thumbnails_of(services: Services) -> Thumbnails | None:
+    """Return who keeps pictures of faces; None where nothing is kept."""
+    memory, settings = services.memory, services.settings
+    if memory is None or memory.storage is None:
+        return None
+    storage, lifetime_s = memory.storage, settings.object_url_ttl_s
+    keeps_new = settings.reference_thumbnails
+    return Thumbnails(memory.database, storage.place, storage.cleanup, lifetime_s, keeps_new=keeps_new)
 
 
 async def _keep_tidy(source: DatabaseGalleries, shelf: Shelf, every_s: float) -> None:

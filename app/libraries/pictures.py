@@ -51,7 +51,11 @@ class Pictures:
             InvalidMedia: it cannot be had, or is no picture.
             Unavailable: it may be asked for again later.
         """
+        return (await self.seen(owner, url, name))[1]
+
+    async def seen(self, owner: UUID, url: str, name: str = "image_url") -> tuple[bytes, Detection]:
+        """Return the picture as well; as `faces_of` otherwise."""
         with self._scratch.folder() as folder:
             fetched = await self._intake(owner).fetch(url, folder / "picture", self._limits, name=name)
             data = await asyncio.to_thread(fetched.path.read_bytes)
-        return await self._engine.detect(data, DetectOptions(embed=True))
+        return data, await self._engine.detect(data, DetectOptions(embed=True))

@@ -48,7 +48,7 @@ class Recognizer:
     def __init__(self, database: Database, shelf: Shelf, space: str, calibration: Calibration) -> None:
         self._database = database
         self.shelf = shelf
-        self._space = space
+        self.space = space
         self.calibration = calibration
 
     async def library(self, owner: UUID, handle: str) -> Library:
@@ -61,7 +61,7 @@ class Recognizer:
         """
         async with self._database.read() as tx:
             library = await owned_library(tx, owner, handle)
-        check_space(library, self._space)
+        check_space(library, self.space)
         return library
 
     async def matches(

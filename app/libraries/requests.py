@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from app.db.tables import HANDLE_LENGTH
 from app.intake.data_urls import LARGEST_DATA_BYTES
 from app.libraries.recognition import MOST_MATCHES
+from app.net.urls import LONGEST_URL
 from pipelines.similarity import SAME_PERSON
 
 #: A picture as a data URL: base64 has four characters for three bytes, and some words stand before it.
@@ -113,6 +114,21 @@ class SearchRequest(_Body):
     min_score: float = Field(
         default=SAME_PERSON, ge=0, le=1, description="People under this score are not named."
     )
+
+
+class ImportRequest(_Body):
+    """A list of people: a CSV of addresses, or a ZIP of pictures."""
+
+    media_url: str = Field(
+        min_length=1, max_length=LONGEST_URL, description="http(s), `upload://ID` or `s3://bucket/key`."
+    )
+    callback_url: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=LONGEST_URL,
+        description="HTTPS URL that hears of the task's end.",
+    )
+    metadata: dict[str, Any] | None = Field(default=None, description="Up to 2 KB, echoed in the result.")
 
 
 class CompareRequest(_Body):

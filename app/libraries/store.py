@@ -20,6 +20,7 @@ from app.libraries.rows import (
     select_libraries,
     select_persons,
 )
+from app.libraries.thumbnails import let_go
 from app.libraries.values import Library, Person, PersonFace
 from app.records.audit import write_audit
 from pipelines.errors import InvalidOption
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from app.db.engine import Database
+    from app.libraries.thumbnails import Thumbnails
     from app.plans import Plan
     from app.records.values import Actor
     from app.tasks.signing import TextSigner
@@ -38,7 +40,10 @@ _LIBRARIES_CURSOR, _PERSONS_CURSOR = "libraries", "persons"
 class LibraryStore:
     """All libraries, each open to its owner alone."""
 
-    def __init__(self, database: Database, signer: TextSigner, space: str) -> None:
+    def __init__(
+        self, database: Database, signer: TextSigner, space: str, thumbnails: Thumbnails | None = None
+    ) -> None:
+        self._thumbnails = thumbnails
         self._database = database
         self._signer = signer
         self._space = space
@@ -120,10 +125,13 @@ class LibraryStore:
         """Remove a library with everybody in it, and note that; return what it was."""
         async with self._database.transaction() as tx:
             library = await owned_library(tx, owner, handle, lock=True)
+            keys = await let_go(tx, PersonFaceRow.library_id == library.id)
             await tx.execute(delete(LibraryRow).where(LibraryRow.id == library.id))
             detail = {"persons": library.persons, "faces": library.faces}
             await write_audit(tx, actor, "library.delete", handle, detail)
-            return library
+        if self._thumbnails is not None:
+            await self._thumbnails.remove(keys)
+        return library
 
     async def persons(
         self, owner: UUID, handle: str, limit: int, cursor: str | None
@@ -157,7 +165,12 @@ class LibraryStore:
             library = await owned_library(tx, owner, handle)
             found = await known_person(tx, library, person)
             rows = await tx.execute(
-                select(PersonFaceRow.id, PersonFaceRow.quality, PersonFaceRow.created_at)
+                select(
+                    PersonFaceRow.id,
+                    PersonFaceRow.quality,
+                    PersonFaceRow.created_at,
+                    PersonFaceRow.thumbnail_key,
+                )
                 .where(PersonFaceRow.library_id == library.id, PersonFaceRow.number == found.number)
                 .order_by(PersonFaceRow.id)
             )

@@ -66,6 +66,7 @@ class PersonFace:
     id: uuid.UUID
     quality: float
     created_at: datetime
+    thumbnail_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class NewFace:
     metadata: dict[str, Any] | None
     vector: NDArray[np.float32]
     quality: float
+    thumbnail_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
 
-from app.tasks.values import Status, task_text
+from app.tasks.values import Status, TaskType, task_text
 
 if TYPE_CHECKING:
     import uuid
@@ -40,7 +40,7 @@ def task_answer(task: Task) -> dict[str, Any]:
         "task_id": task_text(task.id),
         "status": task.status.value,
         "type": task.type.value,
-        "operation": "detect" if task.options.mask is None else "mask",
+        "operation": _operation(task),
         "media": media,
         "progress": round(task.progress, PROGRESS_DIGITS),
         "estimated_seconds": task.estimated_s,
@@ -51,6 +51,17 @@ def task_answer(task: Task) -> dict[str, Any]:
     if task.failure is not None:
         answer["error"] = {"code": task.failure.code, "message": task.failure.message}
     return answer
+
+
+def _operation(task: Task) -> str:
+    if task.type is TaskType.IMPORT:
+        return "import"
+    return "detect" if task.options.mask is None else "mask"
+
+
+def entries_name(task: Task) -> str:
+    """Return what the entries of a task's result are called."""
+    return "rows" if task.type is TaskType.IMPORT else "frames"
 
 
 def result_json(
@@ -72,9 +83,10 @@ def result_json(
         tail["metadata"] = task.metadata
     if next_cursor is not None:
         tail["next_cursor"] = next_cursor
-    return b"".join(
-        (b'{"frames":[', b",".join(frames), b'],"face_tracks":[', b",".join(tracks), b"],", to_json(tail)[1:])
-    )
+    shown = [b'{"', entries_name(task).encode(), b'":[', b",".join(frames), b"],"]
+    if task.type is not TaskType.IMPORT:
+        shown += [b'"face_tracks":[', b",".join(tracks), b"],"]
+    return b"".join([*shown, to_json(tail)[1:]])
 
 
 def with_result(head: Mapping[str, Any], result: bytes | None) -> bytes:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from app.db.engine import Reading
     from app.tasks.values import MediaFacts, TaskOptions
 
-_BASE_S = {TaskType.IMAGE: 1.0, TaskType.GIF: 3.0, TaskType.VIDEO: 3.0}
+_BASE_S = {TaskType.IMAGE: 1.0, TaskType.GIF: 3.0, TaskType.VIDEO: 3.0, TaskType.IMPORT: 30.0}
 #: A video whose length nobody said yet.
 _USUAL_VIDEO_S = 60.0
 #: What one core needs for a sampled frame, and for a second of video that it decodes.

@@ -107,6 +107,8 @@ def _forget(entry: dict[str, Any], person: str) -> None:
             identity["matches"] = [each for each in identity["matches"] if each["person_id"] != person]
     if entry.get("person_id") == person:
         entry["person_id"] = None
+        # A folder of an archive is called after whose pictures lie in it.
+        entry.pop("image", None)
         if "spans" in entry:
             first = entry["spans"][0]
             number = (first.get("track_id") or first.get("face_id", "")).rpartition("_")[2]

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from app.persistence import Persistence
     from app.services import Services
     from app.settings import Settings
+    from app.tasks.import_work import PeopleImport
     from app.tasks.ports import MaskPipeline, MediaPipeline
     from pipelines.attributes import Attribute
 
@@ -104,6 +105,7 @@ async def open_tasks(
     pipelines: Mapping[TaskType, MediaPipeline] | None = None,
     *,
     maskers: Mapping[TaskType, MaskPipeline] | None = None,
+    importer: PeopleImport | None = None,
     attributes: Collection[Attribute] = (),
     wake: Callable[[], None] = lambda: None,
     pace: RunnerPace | None = None,
@@ -115,6 +117,7 @@ async def open_tasks(
         pipelines: who analyses which type of media; None where this process neither takes tasks up nor
             delivers webhooks, but others of the same database do.
         maskers: who masks which type of media.
+        importer: who enrols lists of people.
         attributes: what can be told of faces here.
         wake: tells those others to look for work; they look by themselves too, only later.
         pace: how often things are done; for tests.
@@ -173,6 +176,7 @@ async def open_tasks(
                 limits=partial(_limits, settings),
                 maskers=maskers or {},
                 objects=objects,
+                importer=importer,
             )
             pace = pace or RunnerPace(slots=settings.task_slots)
             runner = TaskRunner(shop, pace, on_end=deliverer.wake)

@@ -8,7 +8,7 @@ A runner proves its life by its beats. Who watches (`app.tasks.watch`) tells a l
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -151,7 +151,7 @@ class TaskQueue:
                 update(TaskRow)
                 .where(TaskRow.id == claim.task.id)
                 .values(
-                    media={"width": media.width, "height": media.height, "duration": media.duration},
+                    media=None if media is None else asdict(media),
                     media_digest=digest,
                 )
             )

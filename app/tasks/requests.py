@@ -20,6 +20,7 @@ from pipelines.errors import InvalidOption
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from app.libraries.requests import ImportRequest
     from app.net.allowing import AllowList
 
 MOST_ATTRIBUTES = 64
@@ -152,6 +153,18 @@ def new_task(
         body.callback_url,
         checked_metadata(body.metadata),
     )
+
+
+def new_import(body: ImportRequest, library_id: str, allow: AllowList, *, can_sign: bool) -> NewTask:
+    """Return a list of people as a task.
+
+    Raises:
+        InvalidOption: something makes no sense; the message names the field.
+    """
+    if body.callback_url is not None:
+        check_callback(body.callback_url, allow, can_sign=can_sign)
+    options = TaskOptions(TaskType.IMPORT, library_id=library_id)
+    return NewTask(options, body.media_url, body.callback_url, checked_metadata(body.metadata))
 
 
 def check_callback(url: str, allow: AllowList, *, can_sign: bool) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from app.intake.port import MediaSource
+    from app.tasks.import_work import PeopleImport
     from app.tasks.objects import TaskObjects
     from app.tasks.paging import Page
     from app.tasks.ports import MaskPipeline, MediaPipeline, MediaWork
@@ -43,6 +44,7 @@ MOST_BYTES = {
     TaskType.IMAGE: 50_000_000,
     TaskType.GIF: 200_000_000,
     TaskType.VIDEO: 2_000_000_000,
+    TaskType.IMPORT: 2_000_000_000,
 }
 #: Chunks of one task that are on their way; who analyses them takes turns among tasks.
 CHUNKS_AT_ONCE = 64
@@ -72,6 +74,7 @@ class Workshop:
         limits: when fetching media of a type is given up.
         maskers: who masks which type of media.
         objects: where is kept what they make.
+        importer: who enrols lists of people; None where nobody is recognised.
     """
 
     queue: TaskQueue
@@ -82,6 +85,7 @@ class Workshop:
     limits: Callable[[TaskType], FetchLimits] = usual_limits
     maskers: Mapping[TaskType, MaskPipeline] = field(default_factory=dict)
     objects: TaskObjects | None = None
+    importer: PeopleImport | None = None
 
 
 async def run_task(shop: Workshop, claim: Claim) -> None:
@@ -134,6 +138,11 @@ async def _analyse(shop: Workshop, claim: Claim, folder: Path) -> None:
 
 async def _open(shop: Workshop, claim: Claim, path: Path) -> MediaWork:
     task = claim.task
+    if task.type is TaskType.IMPORT:
+        if shop.importer is None:
+            message = "enrolment needs an embedding network, which is not there"
+            raise SwitchedOff(message)
+        return await shop.importer.open(path, task, shop.sources(task.owner))
     if task.options.mask is None:
         return await shop.pipelines[task.type].open(path, task.options, task.owner)
     if shop.objects is None:

@@ -13,7 +13,7 @@ from app import idempotency
 from app.db.ids import first_id_at, new_id
 from app.db.task_tables import IdempotencyRow, TaskChunkRow, TaskPageRow, TaskRow
 from app.errors import Conflict, Forbidden, NotFound
-from app.tasks.answers import created_answer, result_json
+from app.tasks.answers import created_answer, entries_name, result_json
 from app.tasks.estimate import estimate_s
 from app.tasks.minutes import add_media, check_minutes
 from app.tasks.paging import unpack
@@ -144,7 +144,8 @@ class TaskStore:
             pages, following = await _pages(tx, task_id, FRAMES, first, 0)
         following_text = await self._result_cursor(task, following)
         named = "null" if following_text is None else f'"{following_text}"'
-        return b'"frames":[' + b",".join(pages) + b'],"next_cursor":' + named.encode()
+        name = entries_name(task).encode()
+        return b'"' + name + b'":[' + b",".join(pages) + b'],"next_cursor":' + named.encode()
 
     async def persons(
         self, owner: UUID, task_id: UUID, limit: int, cursor: str | None

@@ -29,6 +29,8 @@ class TaskType(str, Enum):
     VIDEO = "video"
     IMAGE = "image"
     GIF = "gif"
+    #: A list of people to be enrolled.
+    IMPORT = "import"
 
 
 class Status(str, Enum):
@@ -187,9 +189,9 @@ class StoredChunk:
 
 @dataclass(frozen=True, slots=True)
 class MediaPlan:
-    """What probing found, and the chunks that it comes to."""
+    """What probing found, and the chunks that it comes to; a list of people has no size."""
 
-    media: MediaFacts
+    media: MediaFacts | None
     chunks: tuple[ChunkPlan, ...]
     billed_s: float = field(default=0.0)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import io
 import time
+import zipfile
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, cast
 
@@ -184,7 +186,11 @@ def slides(shown: list[tuple[np.ndarray[Any, Any] | None, float]], path: Path) -
 
 def ended(client: httpx.Client, kind: str = "detection", **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     """Return a task that recognises once it has succeeded."""
-    made = client.post(f"/create-{kind}-task", json={"recognize": 1, **fields})
+    return over(client, client.post(f"/create-{kind}-task", json={"recognize": 1, **fields}))
+
+
+def over(client: httpx.Client, made: httpx.Response) -> dict[str, Any]:
+    """Return a task that was made once it has succeeded."""
     assert made.status_code == 200, made.text
     deadline = time.monotonic() + 90
     while True:
@@ -245,7 +251,7 @@ def test_our_staff_stays_visible_and_everybody_else_is_hidden(
     }
     hidden = {}
     for choice in ("keep", "only"):
-        task = ended(client, "mask", report="frames", **video, **{choice: ["one"]})
+        task = ended(client, "mask", **video, **{choice: ["one"]})
         frames = task["result"]["frames"]
         hidden[choice] = {frame["timestamp"] for frame in frames if frame["faces"]}
     times = {index / 10 for index in range(60)}
@@ -256,14 +262,21 @@ def test_our_staff_stays_visible_and_everybody_else_is_hidden(
     assert len(strangers & hidden["only"]) <= 4
 
 
-def test_a_picture_names_who_is_enrolled(
+def test_a_picture_names_who_was_imported(
     client: httpx.Client, media: FileServer, group_photo_path: Path
 ) -> None:
-    """Six people of a photo are six in a task on it, each by name."""
+    """Six people enrolled by a ZIP are six in a task on a photo of them, each by name."""
     client.post("/library", json={"library_id": "named"})
-    for number, picture in enumerate(people_of(client, group_photo_path)):
-        body = {"person_id": f"p{number}", "image_url": as_url(picture)}
-        assert client.post("/library/named/face", json=body).status_code == 200
+    staff = io.BytesIO()
+    with zipfile.ZipFile(staff, "w") as zipped:
+        for number, picture in enumerate(people_of(client, group_photo_path)):
+            zipped.writestr(f"staff/p{number}/1.jpg", cv2.imencode(".jpg", picture)[1].tobytes())
+        zipped.writestr("staff/nobody/1.jpg", cv2.imencode(".jpg", np.zeros((300, 300, 3)))[1].tobytes())
+    media.files["/staff.zip"] = staff.getvalue()
+    made = client.post("/library/named/import", json={"media_url": f"{media.url}/staff.zip"})
+    imported = over(client, made)
+    assert imported["result"]["summary"] == {"rows": PEOPLE + 1, "enrolled": PEOPLE, "refused": 1}
+    assert imported["result"]["rows"][-1]["code"] == "no_faces_detected"
     media.files["/group.jpg"] = group_photo_path.read_bytes()
     photo: dict[str, Any] = {"type": "image", "media_url": f"{media.url}/group.jpg", "min_face_size": 20}
     task = ended(client, library_id="named", **photo)

@@ -15,6 +15,7 @@ from app.plans import Plan
 from app.records.values import Actor
 from app.services import Services, open_services
 from app.settings import Settings
+from app.tasks.importing import people_import
 from app.tasks.mentions import TaskMentions
 from app.tasks.opening import open_tasks
 from app.tasks.runner import RunnerPace
@@ -81,6 +82,7 @@ async def replica(
     space: str = SPACE,
     mentions: Mentions | None = None,
     pipelines: Callable[[Recognizer, SpeakingEngine], Mapping[TaskType, MediaPipeline]] | None = None,
+    imports: bool = False,
     maskers: Callable[[Recognizer, SpeakingEngine], Mapping[TaskType, MaskPipeline]] | None = None,
     **settings: Any,  # noqa: ANN401
 ) -> AsyncIterator[Replica]:
@@ -92,6 +94,7 @@ async def replica(
         space: of its vectors.
         mentions: where people may be named; in its tasks by default.
         pipelines: who analyses tasks here; nobody by default.
+        imports: enrol lists of people here.
         maskers: who masks media here; nobody by default.
         settings: of the service.
     """
@@ -108,16 +111,19 @@ async def replica(
     async with AsyncExitStack() as stack:
         services = await stack.enter_async_context(open_services(chosen, engine))
         model = EmbeddingModel(space, CALIBRATION)
-        runs, masks = None, None
-        if pipelines is not None or maskers is not None:
+        runs, masks, importer = None, None, None
+        if pipelines is not None or maskers is not None or imports:
             assert services.memory is not None
             people = await stack.enter_async_context(
                 open_recognizer(services.memory.database, model, 10**8, 0.2)
             )
             runs = {} if pipelines is None else pipelines(people, engine)
             masks = None if maskers is None else maskers(people, engine)
+            importer = people_import(services, people)
         pace = RunnerPace(lease_s=2.0, poll_s=0.05, check_s=0.1)
-        tasks = await stack.enter_async_context(open_tasks(services, runs, maskers=masks, pace=pace))
+        tasks = await stack.enter_async_context(
+            open_tasks(services, runs, maskers=masks, importer=importer, pace=pace)
+        )
         mentions = mentions or TaskMentions(tasks.wake)
         libraries = await stack.enter_async_context(
             open_libraries(services, model, uploads=tasks.uploads, mentions=mentions, tidy_every_s=0.2)

@@ -129,6 +129,21 @@ async def test_an_erasure_is_noted_without_the_person(service: Replica) -> None:
     assert "nna" not in str(entry)
 
 
+async def test_the_erased_leave_answers_that_are_kept(pair: tuple[Replica, Replica]) -> None:
+    """An enrolment that is sent again after an erasure enrols nobody, and tells nothing of who is gone."""
+    one, two = pair
+    await one.library()
+    body = {"person_id": "p1", "name": "Anna Who", "image_url": portrait("anna"), "metadata": {"team": "a"}}
+    path, keyed = "/v1/library/people/face", {"Idempotency-Key": "k"}
+    first = await one.client.post(path, json=body, headers=keyed)
+    await two.client.delete("/v1/library/people/person/p1")
+    again = await two.client.post(path, json=body, headers=keyed)
+    told = {**first.json(), "name": None, "metadata": None}
+    del told["request_id"]
+    assert {name: again.json()[name] for name in told} == told
+    assert refusal(await one.client.get("/v1/library/people/person/p1")) == (404, "not_found")
+
+
 async def test_erasing_everywhere_asks_for_mentions(tmp_path: Path) -> None:
     """On request results that name somebody are changed in the same transaction; otherwise they stay."""
     asked: list[tuple[str, str]] = []

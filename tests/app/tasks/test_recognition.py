@@ -297,3 +297,17 @@ async def test_the_client_reads_it(theatre: Stage) -> None:
         task = await client.tasks.get(found["id"])
         assert task.result is not None
         assert task.result.frames[0].faces[0].identity is not None
+
+
+async def test_the_console_tells_who_appears(theatre: Stage) -> None:
+    """A task's page lists people with their spans; that of an import tells how many there were."""
+    found = await theatre.result("video", "/play.mp4")
+    client = theatre.replica.client
+    await client.post("/login", data={"username": "admin", "password": "correct horse"})
+    page = (await client.get(f"/tasks/{found['id']}")).text
+    card = page.partition("Who appears when")[2].partition("</section>")[0]
+    assert "Anna" in card
+    assert "Unknown u_2" in card
+    assert "12" in card
+    plain = await theatre.result("video", "/play.mp4", recognize=0)
+    assert "Who appears when" not in (await client.get(f"/tasks/{plain['id']}")).text

@@ -161,6 +161,31 @@ def _play(container: Any, stream: AudioStream, tone: int, seconds: float) -> Non
     container.mux(stream.encode(None))
 
 
+def hour(path: Path) -> Path:
+    """Render an hour of a frame a minute, and of as many short sounds."""
+    silent = film(path.with_name(f"silent{path.suffix}"), Film(suffix=path.suffix, sounds=1))
+    with av.open(str(silent)) as reading, av.open(str(path), "w") as container:
+        template = reading.streams.audio[0]
+        picture = cast("VideoStream", container.add_stream("libx264", rate=30))
+        context = picture.codec_context
+        context.width, context.height, context.pix_fmt = 96, 64, "yuv420p"
+        context.time_base, context.gop_size, context.thread_count = Fraction(1, 1000), 2, 1
+        sound = container.add_stream_from_template(template)
+        heard = [packet for packet in reading.demux(template) if packet.size][:60]
+        for index in range(61):
+            frame = av.VideoFrame.from_ndarray(scene(index, (96, 64)), format="bgr24").reformat(
+                format="yuv420p"
+            )
+            frame.pts, frame.time_base = index * 60_000, Fraction(1, 1000)
+            container.mux(picture.encode(frame))
+        container.mux(picture.encode(None))
+        for index, packet in enumerate(heard):
+            packet.stream, packet.time_base = sound, Fraction(1, RATE)
+            packet.pts = packet.dts = (index * 60 + 57) * RATE + 11 * index
+            container.mux(packet)
+    return path
+
+
 def packets(path: Path, kind: str) -> dict[int, list[tuple[Any, ...]]]:
     """Return each stream's packets of a kind, in order: time in seconds, bytes."""
     with av.open(str(path)) as container:
