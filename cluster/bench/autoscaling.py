@@ -35,7 +35,7 @@ SHAPE = {
     }
 }
 CLIENTS = 8
-QUIET_S, LOADED_S, PATIENCE_S = 5.0, 60.0, 180.0
+QUIET_S, LOADED_S, PATIENCE_S = 5.0, 45.0, 180.0
 
 
 @dataclass(frozen=True, slots=True)
