@@ -78,7 +78,6 @@ def join(address: str, cpus: int) -> None:
         min_worker_port=0,
         max_worker_port=0,
         object_store_memory=OBJECT_STORE_BYTES,
-        include_log_monitor=False,
     )
     Node(parameters, head=False, shutdown_at_exit=False, spawn_reaper=False)
 
