@@ -51,8 +51,8 @@ layers: $(VENV)/.installed-dev ## The direction of imports
 unit: $(VENV)/.installed-dev ## Tests without Ray, on every core
 	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup --ignore tests/deployments --ignore tests/e2e --ignore tests/cluster
 
-service: $(VENV)/.installed-dev ## Tests of running services, two of them side by side
-	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup tests/cluster tests/deployments tests/e2e
+service: $(VENV)/.installed-dev ## Tests of running services, one at a time: some of them are about time
+	$(BIN)/pytest -q tests/cluster tests/deployments tests/e2e
 
 bench: $(VENV)/.installed-dev ## Measure on this machine; tables here, JSON in bench/
 	$(BIN)/python -m cluster.bench
