@@ -226,7 +226,7 @@ async def test_a_full_disk(
 
 async def test_signed_addresses(engine: FakeEngine, tmp_path: Path, key: str) -> None:
     """An address opens one picture until its time; changed in any part, or too late, it opens nothing."""
-    settings = embedded(tmp_path, key, object_url_ttl_s=1)
+    settings = embedded(tmp_path, key, object_url_ttl_s=4)
     async with open_services(settings, engine) as services, client_of(create_app(services), key) as client:
         await client.post(DETECT, files=PICTURE)
         url = (await client.get(f"{ADMIN}/images", auth=BASIC)).json()["items"][0]["original_url"]
