@@ -255,4 +255,4 @@ async def test_signed_addresses(engine: FakeEngine, tmp_path: Path, key: str) ->
         async def is_over() -> bool:
             return (await client.get(url)).status_code == 403
 
-        await until(is_over, 5.0)
+        await until(is_over, 15.0)
