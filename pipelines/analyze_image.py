@@ -4,9 +4,9 @@
                          '-> pixels kept, where a mask is wanted -> mask -> encode
                         or attributes are -> crops of faces -> values
 
-Everything up to the canvases is one piece of work on the lane, and so is everything from the mask on. What
-follows the detector takes well under a millisecond and is done on the event loop, unless there is an uncommon
-number of candidates.
+A picture waits for its turn after the probe, by which its size is known. From there to the canvases is one
+piece of work on the lane, and so is everything from the mask on. What follows the detector takes well under
+a millisecond and is done on the event loop, unless there is an uncommon number of candidates.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pipelines.embed_faces import FaceEmbedder
     from pipelines.looks import Looks
     from pipelines.ports import AttributeReader, Detector, DetectorSpec, Lane, Proposals
+    from pipelines.probe import PictureHeader
     from pipelines.results import DetectOptions, EncodeOptions, MaskOptions
 
 #: Pictures in work where one thread does everything: one on it, and what it does next.
@@ -46,6 +47,23 @@ MAX_WAITING = 256
 _FEW_CANDIDATES = 200
 _MAX_STRENGTH = 10_000
 _MAX_PADDING = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How a picture will be looked at, known from its header."""
+
+    data: bytes
+    header: PictureHeader
+    detector: Detector
+    looks: Looks
+    reduction: int
+    keep_pixels: bool
+
+    @property
+    def pixels(self) -> int:
+        """How many pixels it unpacks."""
+        return self.header.width * self.header.height // self.reduction**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +131,10 @@ class ImageAnalyzer:
             Unavailable: the picture may be sent again later.
         """
         reader, embedder = self._reader_for(options), self._embedder_for(options)
-        looks_closely = reader is not None or embedder is not None
-        async with self._gate:
-            # Whole pixels: a decode that is enough to find a face is too coarse to look at it.
-            detection, pixels = await self._detect(data, options, keep_pixels=looks_closely)
+        # Whole pixels: a decode that is enough to find a face is too coarse to look at it.
+        plan = self._plan(data, options, keep_pixels=reader is not None or embedder is not None)
+        async with self._gate.turn(plan.pixels):
+            detection, pixels = await self._detect(plan, options)
             if reader is not None:
                 detection = await _read(reader, detection, pixels)
             if embedder is not None:
@@ -134,21 +152,29 @@ class ImageAnalyzer:
             Unavailable: the picture may be sent again later.
         """
         check_mask_options(mask, encode)
-        async with self._gate:
+        plan = self._plan(data, options, keep_pixels=True)
+        async with self._gate.turn(plan.pixels):
             start = perf_counter()
-            detection, pixels = await self._detect(data, options, keep_pixels=True)
+            detection, pixels = await self._detect(plan, options)
             assert pixels is not None  # noqa: S101 - narrows the type: they were asked for
             masked = await self._lane.run(_finish_mask, detection, pixels, mask, encode, start)
         count_picture(masked.detection)
         return masked
 
-    async def _detect(
-        self, data: bytes, options: DetectOptions, *, keep_pixels: bool
-    ) -> tuple[Detection, NDArray[np.uint8] | None]:
-        start = perf_counter()
+    def _plan(self, data: bytes, options: DetectOptions, *, keep_pixels: bool) -> _Plan:
         check_detect_options(options)
         detector = self._detector(options.model)
-        prepared = await self._lane.run(self._prepare, data, detector.spec, keep_pixels)
+        header = probe_picture(data)
+        looks = looks_at(header.upright_size, detector.spec, self._small_side, square=self._square)
+        reduction = 1 if keep_pixels else reduction_for(header, looks.large.picture)
+        return _Plan(data, header, detector, looks, reduction, keep_pixels)
+
+    async def _detect(
+        self, plan: _Plan, options: DetectOptions
+    ) -> tuple[Detection, NDArray[np.uint8] | None]:
+        start = perf_counter()
+        detector = plan.detector
+        prepared = await self._lane.run(self._prepare, plan)
         proposals = await detector.propose(prepared.canvases, options.confidence)
         self._give_back(prepared)
         finish = partial(_detection, prepared, proposals, options, detector.spec, start)
@@ -182,26 +208,18 @@ class ImageAnalyzer:
             raise InvalidOption(message)
         return detector
 
-    def _prepare(
-        self,
-        data: bytes,
-        spec: DetectorSpec,
-        keep_pixels: bool,  # noqa: FBT001 - the lane passes positions on
-    ) -> _Prepared:
+    def _prepare(self, plan: _Plan) -> _Prepared:
         start = perf_counter()
-        header = probe_picture(data)
-        looks = looks_at(header.upright_size, spec, self._small_side, square=self._square)
-        reduction = 1 if keep_pixels else reduction_for(header, looks.large.picture)
-        pixels = decode_picture(data, header, reduction)
+        pixels = decode_picture(plan.data, plan.header, plan.reduction)
         decoded = perf_counter()
-        canvases = lay_out(pixels, looks, self._canvases)
+        canvases = lay_out(pixels, plan.looks, self._canvases)
         done = perf_counter()
-        width, height = header.upright_size
+        width, height = plan.header.upright_size
         return _Prepared(
-            ImageInfo(width, height, pixels.shape[2], len(data), header.format),
-            looks,
+            ImageInfo(width, height, pixels.shape[2], len(plan.data), plan.header.format),
+            plan.looks,
             canvases,
-            pixels if keep_pixels else None,
+            pixels if plan.keep_pixels else None,
             (decoded - start) * 1e3,
             (done - decoded) * 1e3,
         )

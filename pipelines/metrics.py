@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,17 +47,14 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Count:
-    """Something that is counted."""
+class _Number:
+    """A number for each set of labels."""
 
     name: str
     help: str
     labels: Labels = ()
     _values: dict[Labels, float] = field(default_factory=dict)
-
-    def add(self, amount: float, *labels: str) -> None:
-        """Add to what was counted under these labels."""
-        self._values[labels] = self._values.get(labels, 0.0) + amount
+    grows: ClassVar[bool]
 
     @property
     def series(self) -> tuple[str, ...]:
@@ -65,19 +62,27 @@ class Count:
         return (PREFIX + self.name,)
 
     def readings(self) -> Iterator[Reading]:
-        """Yield what was counted so far."""
+        """Yield what it is now."""
         for labels, value in list(self._values.items()):
-            yield Reading(PREFIX + self.name, _named(self.labels, labels), value, grows=True)
+            yield Reading(PREFIX + self.name, _named(self.labels, labels), value, self.grows)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Level:
+class Count(_Number):
+    """Something that is counted."""
+
+    __slots__ = ()
+    grows = True
+
+    def add(self, amount: float, *labels: str) -> None:
+        """Add to what was counted under these labels."""
+        self._values[labels] = self._values.get(labels, 0.0) + amount
+
+
+class Level(_Number):
     """Something that is as it is."""
 
-    name: str
-    help: str
-    labels: Labels = ()
-    _values: dict[Labels, float] = field(default_factory=dict)
+    __slots__ = ()
+    grows = False
 
     def put(self, value: float, *labels: str) -> None:
         """Say how it is now."""
@@ -86,16 +91,6 @@ class Level:
     def change(self, amount: float, *labels: str) -> None:
         """Say how much it is more than before."""
         self._values[labels] = self._values.get(labels, 0.0) + amount
-
-    @property
-    def series(self) -> tuple[str, ...]:
-        """List the names of its series."""
-        return (PREFIX + self.name,)
-
-    def readings(self) -> Iterator[Reading]:
-        """Yield how it is now."""
-        for labels, value in list(self._values.items()):
-            yield Reading(PREFIX + self.name, _named(self.labels, labels), value, grows=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 from urllib.parse import quote
@@ -160,6 +161,11 @@ def content(response: httpx.Response) -> bytes:
 def segment(text: str) -> str:
     """Return a name as one segment of a path, whatever characters it has."""
     return quote(text, safe="")
+
+
+def said_once(idempotency_key: str | None) -> dict[str, str]:
+    """Return the header by which a repeated try is the same request; without a key one is made."""
+    return {"Idempotency-Key": idempotency_key or f"client-{uuid.uuid4().hex}"}
 
 
 def without_nones(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON

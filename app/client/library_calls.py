@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING, Any
 
-from app.client.call import Call, as_result, nothing, segment, without_nones
+from app.client.call import Call, as_result, nothing, said_once, segment, without_nones
 from app.client.library_results import (
     Comparison,
     EnrolledFace,
@@ -76,7 +75,7 @@ def enroll(
         idempotency_key: as of tasks.
     """
     body = without_nones(person_id=person_id, name=name, image_url=image_url, metadata=metadata)
-    headers = {"Idempotency-Key": idempotency_key or f"client-{uuid.uuid4().hex}"}
+    headers = said_once(idempotency_key)
     return Call("POST", f"{_library(library_id)}/face", as_result(EnrolledFace), json=body, headers=headers)
 
 
@@ -98,7 +97,7 @@ def import_people(
         idempotency_key: as of tasks.
     """
     body = without_nones(media_url=media_url, callback_url=callback_url, metadata=metadata)
-    headers = {"Idempotency-Key": idempotency_key or f"client-{uuid.uuid4().hex}"}
+    headers = said_once(idempotency_key)
     return Call("POST", f"{_library(library_id)}/import", as_result(CreatedTask), json=body, headers=headers)
 
 

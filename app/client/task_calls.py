@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from app.client.call import Call, as_result, nothing, segment, without_nones
+from app.client.call import Call, as_result, nothing, said_once, segment, without_nones
 from app.client.task_results import (
     CancelledTask,
     CreatedTask,
@@ -74,7 +73,7 @@ def create_task(
         "/v1/create-detection-task",
         as_result(CreatedTask),
         json=body,
-        headers={"Idempotency-Key": idempotency_key or f"client-{uuid.uuid4().hex}"},
+        headers=said_once(idempotency_key),
     )
 
 
@@ -143,7 +142,7 @@ def create_mask_task(
         "/v1/create-mask-task",
         as_result(CreatedTask),
         json=body,
-        headers={"Idempotency-Key": idempotency_key or f"client-{uuid.uuid4().hex}"},
+        headers=said_once(idempotency_key),
     )
 
 

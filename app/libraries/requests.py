@@ -9,8 +9,9 @@ from __future__ import annotations
 import unicodedata
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from app.bodies import Body, CallbackUrl, Metadata
 from app.db.tables import HANDLE_LENGTH
 from app.intake.data_urls import LARGEST_DATA_BYTES
 from app.libraries.recognition import MOST_MATCHES
@@ -60,18 +61,7 @@ PictureUrl = Annotated[
 ]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(strict=True, allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_left_out(cls, values: object) -> object:
-        if isinstance(values, dict):
-            return {name: value for name, value in values.items() if value is not None}
-        return values
-
-
-class LibraryRequest(_Body):
+class LibraryRequest(Body):
     """A new library."""
 
     library_id: Handle = Field(examples=["my-people-lib"])
@@ -97,7 +87,7 @@ class PersonChange(BaseModel):
     metadata: dict[str, Any] | None = None
 
 
-class FaceRequest(_Body):
+class FaceRequest(Body):
     """A reference picture of somebody."""
 
     person_id: Handle = Field(examples=["p_zhang_wei"])
@@ -106,7 +96,7 @@ class FaceRequest(_Body):
     metadata: dict[str, Any] | None = Field(default=None, description="Up to 2 KB.")
 
 
-class SearchRequest(_Body):
+class SearchRequest(Body):
     """A picture whose faces are searched for."""
 
     image_url: PictureUrl
@@ -116,22 +106,17 @@ class SearchRequest(_Body):
     )
 
 
-class ImportRequest(_Body):
+class ImportRequest(Body):
     """A list of people: a CSV of addresses, or a ZIP of pictures."""
 
     media_url: str = Field(
         min_length=1, max_length=LONGEST_URL, description="http(s), `upload://ID` or `s3://bucket/key`."
     )
-    callback_url: str | None = Field(
-        default=None,
-        min_length=1,
-        max_length=LONGEST_URL,
-        description="HTTPS URL that hears of the task's end.",
-    )
-    metadata: dict[str, Any] | None = Field(default=None, description="Up to 2 KB, echoed in the result.")
+    callback_url: CallbackUrl = None
+    metadata: Metadata = None
 
 
-class CompareRequest(_Body):
+class CompareRequest(Body):
     """Two pictures, each with a face."""
 
     source_image_url: PictureUrl

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from app.tasks.recognizing import in_pieces
 from pipelines.errors import InvalidOption, SwitchedOff
 from pipelines.redact.choose import MAY_BE, Chosen
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from app.libraries.values import Library, Match
     from app.tasks.values import TaskOptions
 
-#: Faces that are searched for together.
-_TOGETHER: Final = 256
 #: People that are asked for each face: somebody else may resemble it more than who is meant.
 _PEOPLE: Final = 10
 
@@ -100,9 +99,9 @@ class WhoIsMeant:
             InvalidOption: somebody who is meant was.
         """
         found: list[dict[str, float]] = []
-        for start in range(0, len(vectors), _TOGETHER):
+        for piece in in_pieces(vectors):
             library = await self._people.library(self._owner, self._handle)
-            rows = await self._people.matches(library, vectors[start : start + _TOGETHER], _PEOPLE, MAY_BE)
+            rows = await self._people.matches(library, piece, _PEOPLE, MAY_BE)
             found += [{match.person: match.score for match in row} for row in rows]
         await self.check()
         return found

@@ -5,10 +5,11 @@ What holds for the fields of detection tasks holds here. What is said of `video`
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field
 
+from app.bodies import Body, CallbackUrl, Metadata
 from app.metadata import checked_metadata
 from app.net.urls import LONGEST_URL
 from app.tasks.requests import (
@@ -18,7 +19,6 @@ from app.tasks.requests import (
     Whole,
     check_callback,
     refuse,
-    without_nulls,
 )
 from app.tasks.values import MaskTaskOptions, NewTask, Report, TaskOptions, TaskType
 from pipelines.redact.output import Codec, Container
@@ -34,12 +34,10 @@ CONFIDENCE = 0.3
 SMALLEST_FACE = 16
 
 
-class MaskTaskRequest(BaseModel):
+class MaskTaskRequest(Body):
     """What a mask task is to do."""
 
     model_config = ConfigDict(
-        strict=True,
-        allow_inf_nan=False,
         json_schema_extra={
             "example": {"type": "video", "media_url": "https://example.com/street.mp4", "method": "solid"}
         },
@@ -91,18 +89,8 @@ class MaskTaskRequest(BaseModel):
     report: Literal[tuple(each.value for each in Report)] = Field(  # type: ignore[valid-type] # as above
         default=Report.TRACKS.value, description="What the result tells: none, tracks, or tracks and frames."
     )
-    callback_url: str | None = Field(
-        default=None,
-        min_length=1,
-        max_length=LONGEST_URL,
-        description="HTTPS URL that hears of the task's end.",
-    )
-    metadata: dict[str, Any] | None = Field(default=None, description="Up to 2 KB, echoed in the result.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_left_out(cls, values: object) -> object:
-        return without_nulls(values)
+    callback_url: CallbackUrl = None
+    metadata: Metadata = None
 
 
 def new_mask_task(
@@ -124,8 +112,7 @@ def new_mask_task(
     if is_video and body.end_time is not None and body.end_time <= body.start_time:
         refuse("end_time", "it must be after start_time")
     _check_persons(body, can_recognize=can_recognize)
-    if body.callback_url is not None:
-        check_callback(body.callback_url, allow, can_sign=can_sign)
+    check_callback(body.callback_url, allow, can_sign=can_sign)
     mask = MaskTaskOptions(
         method=MaskMethod(body.method),
         strength=body.strength,

@@ -9,7 +9,7 @@ from pipelines.errors import SwitchedOff
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -89,14 +89,20 @@ class WhoIsWho:
             NotFound: the library was deleted meanwhile.
         """
         found: list[list[dict[str, Any]]] = []
-        for start in range(0, len(vectors), _TOGETHER):
+        for piece in in_pieces(vectors):
             # Read anew each time: who is erased meanwhile is not named.
             library = await self._people.library(self._owner, self._handle)
-            rows = await self._people.matches(library, vectors[start : start + _TOGETHER], self._top_k)
+            rows = await self._people.matches(library, piece, self._top_k)
             found += [[_shown(match) for match in row] for row in rows]
         if not len(vectors):
             await self._people.library(self._owner, self._handle)
         return found
+
+
+def in_pieces(vectors: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    """Yield as many vectors at once as are searched for together."""
+    for start in range(0, len(vectors), _TOGETHER):
+        yield vectors[start : start + _TOGETHER]
 
 
 def _shown(match: Match) -> dict[str, Any]:

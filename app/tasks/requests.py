@@ -7,10 +7,11 @@ newer than this service. What is said of `video` alone is ignored for other medi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field
 
+from app.bodies import Body, CallbackUrl, Metadata
 from app.metadata import checked_metadata
 from app.net.urls import LONGEST_URL, BadAddress, read_address
 from app.tasks.values import NewTask, TaskOptions, TaskType
@@ -39,19 +40,10 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 Seconds = Annotated[float, Field(ge=0, le=LATEST_S)]
 
 
-def without_nulls(values: object) -> object:
-    """Return a body's fields without those that are null: they count as left out."""
-    if isinstance(values, dict):
-        return {name: value for name, value in values.items() if value is not None}
-    return values
-
-
-class DetectionTaskRequest(BaseModel):
+class DetectionTaskRequest(Body):
     """What a task is to do."""
 
     model_config = ConfigDict(
-        strict=True,
-        allow_inf_nan=False,
         json_schema_extra={
             "example": {
                 "type": "image",
@@ -87,18 +79,8 @@ class DetectionTaskRequest(BaseModel):
     recognize: Whole = Field(default=0, ge=0, le=1, description="1 to match against `library_id`.")
     library_id: str | None = Field(default=None, min_length=1, max_length=LONGEST_NAME)
     top_k: Whole = Field(default=1, ge=1, le=10, description="Matches returned per face.")
-    callback_url: str | None = Field(
-        default=None,
-        min_length=1,
-        max_length=LONGEST_URL,
-        description="HTTPS URL that hears of the task's end.",
-    )
-    metadata: dict[str, Any] | None = Field(default=None, description="Up to 2 KB, echoed in the result.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_left_out(cls, values: object) -> object:
-        return without_nulls(values)
+    callback_url: CallbackUrl = None
+    metadata: Metadata = None
 
 
 def new_task(
@@ -134,8 +116,7 @@ def new_task(
             refuse("library_id", "it is required when recognize is 1")
         if not can_recognize:
             refuse("recognize", "this service does not offer recognition; send 0 or leave it out")
-    if body.callback_url is not None:
-        check_callback(body.callback_url, allow, can_sign=can_sign)
+    check_callback(body.callback_url, allow, can_sign=can_sign)
     return NewTask(
         TaskOptions(
             type=kind,
@@ -161,18 +142,19 @@ def new_import(body: ImportRequest, library_id: str, allow: AllowList, *, can_si
     Raises:
         InvalidOption: something makes no sense; the message names the field.
     """
-    if body.callback_url is not None:
-        check_callback(body.callback_url, allow, can_sign=can_sign)
+    check_callback(body.callback_url, allow, can_sign=can_sign)
     options = TaskOptions(TaskType.IMPORT, library_id=library_id)
     return NewTask(options, body.media_url, body.callback_url, checked_metadata(body.metadata))
 
 
-def check_callback(url: str, allow: AllowList, *, can_sign: bool) -> None:
+def check_callback(url: str | None, allow: AllowList, *, can_sign: bool) -> None:
     """Refuse an address that is not to be told, or could not be told safely.
 
     Raises:
         InvalidOption: it is one.
     """
+    if url is None:
+        return
     try:
         address = read_address(url)
     except BadAddress as error:

@@ -16,6 +16,11 @@ BENCHES = (
     "video_decode",
     "video_tasks",
     "task_overhead",
+    "redact",
+    "admin_lists",
+    "metrics_cost",
+    "autoscaling",
+    "faults",
     "soak",
 )
 
