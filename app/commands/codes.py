@@ -35,7 +35,7 @@ NOT_FOUND: Final = 5
 TRY_LATER: Final = 6
 #: The service will not take this file or this request, however often it is sent.
 REFUSED: Final = 7
-#: A bulk job is done, and some of its rows failed: they are in its failures file.
+#: A bulk job or an import is done, and some of its rows failed: their reasons were told.
 SOME_FAILED: Final = 8
 #: The output folder belongs to another job, or another process works in it.
 FOLDER_TAKEN: Final = 9

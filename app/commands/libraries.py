@@ -1,14 +1,12 @@
 """`facefleet library`: people whom the service shall recognise."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from app.commands.importing import import_people
 from app.commands.running import AsJson, client_of, print_json, print_table
-
-if TYPE_CHECKING:
-    from app.client.sync_client import Client
+from app.commands.sending import address_of
 
 libraries_app = typer.Typer(
     name="library",
@@ -16,6 +14,8 @@ libraries_app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
+
+libraries_app.command("import")(import_people)
 
 LibraryId = Annotated[str, typer.Argument(help="A library.")]
 PersonId = Annotated[str, typer.Argument(help="Somebody in it.")]
@@ -75,7 +75,7 @@ def enroll(
 ) -> None:
     """Take a picture with exactly one clear face into a library."""
     with client_of(context) as client:
-        made = client.libraries.enroll(library_id, person_id, _address(client, picture), name=name)
+        made = client.libraries.enroll(library_id, person_id, address_of(client, picture), name=name)
         print_json(made) if json else typer.echo(made.face_id)
 
 
@@ -90,7 +90,7 @@ def search(
 ) -> None:
     """Look for every face of a picture in a library."""
     with client_of(context) as client:
-        found = client.libraries.search(library_id, _address(client, picture), top_k=top_k)
+        found = client.libraries.search(library_id, address_of(client, picture), top_k=top_k)
         if json:
             print_json(found)
             return
@@ -131,11 +131,7 @@ def delete(context: typer.Context, library_id: LibraryId) -> None:
 def compare(context: typer.Context, source: Picture, target: Picture, *, json: AsJson = False) -> None:
     """Tell whether the largest faces of two pictures are of one person: exit code 0 if so, 1 if not."""
     with client_of(context) as client:
-        found = client.compare(_address(client, source), _address(client, target))
+        found = client.compare(address_of(client, source), address_of(client, target))
         words = "the same person" if found.is_same_person else "not the same person"
         print_json(found) if json else typer.echo(f"{words}: {found.score:.3f} of {found.threshold:.2f}")
         raise typer.Exit(0 if found.is_same_person else 1)
-
-
-def _address(client: "Client", picture: str) -> str:
-    return picture if "://" in picture else client.uploads.send_file(Path(picture)).media_url

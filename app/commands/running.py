@@ -137,6 +137,8 @@ _STYLES = {
     "queued": "yellow",
     "failed": "red",
     "cancelled": "magenta",
+    "enrolled": "green",
+    "refused": "red",
     "ok": "green",
     "warning": "yellow",
     "bad": "red",

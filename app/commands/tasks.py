@@ -7,18 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from app.client.media_types import media_type_of
 from app.commands.codes import DONE, FAILED
 from app.commands.running import AsJson, as_json, client_of, print_json, print_table, wrong_usage
+from app.commands.sending import address_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from typing import TextIO
 
-    from app.client.parts import Sent
-    from app.client.sync_client import Client
     from app.client.task_calls import MediaType, TaskFields
     from app.client.task_results import Task
 
@@ -72,8 +70,9 @@ def create(  # noqa: PLR0913, PLR0917 - each is an option
     }
     fields: TaskFields = {name: value for name, value in given.items() if value is not None}  # type: ignore[assignment] # the names are those of the fields
     with client_of(context) as client:
-        media_url = source if "://" in source else _sent(client, Path(source))
-        made = client.tasks.create(kind, media_url, idempotency_key=idempotency_key, **fields)
+        made = client.tasks.create(
+            kind, address_of(client, source), idempotency_key=idempotency_key, **fields
+        )
         if wait:
             _end(client.tasks.wait(made.task_id), as_lines=json)
         elif json:
@@ -179,23 +178,6 @@ def _object(text: str | None) -> dict[str, object] | None:
     if not isinstance(value, dict):
         wrong_usage("--metadata must be a JSON object")
     return value
-
-
-def _sent(client: "Client", path: Path) -> str:
-    with _bar() as moved:
-        return client.uploads.send_file(path, on_sent=moved).media_url
-
-
-@contextmanager
-def _bar() -> "Iterator[Callable[[Sent], None]]":
-    """Draw a bar where somebody watches."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    columns = (TextColumn("sending"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, transient=True) as progress:
-        bar = progress.add_task("sending", total=None)
-        yield lambda sent: progress.update(bar, completed=sent.sent, total=sent.total)
 
 
 @contextmanager

@@ -31,8 +31,16 @@ class RunningService:
 
 
 @contextmanager
-def running_service(home: Path, **settings: str) -> Iterator[RunningService]:
-    """Start the service, give its address, and end it afterwards."""
+def running_service(
+    home: Path, module: str = "tests.app.tasks.service", **settings: str
+) -> Iterator[RunningService]:
+    """Start the service, give its address, and end it afterwards.
+
+    Args:
+        home: its folder.
+        module: that serves on the socket whose number it is given.
+        settings: of the service.
+    """
     environment = {
         **os.environ,
         "FACE_API_HOME": str(home),
@@ -45,7 +53,7 @@ def running_service(home: Path, **settings: str) -> Iterator[RunningService]:
     with socket.create_server(("127.0.0.1", 0)) as listening, (home / "log").open("w") as log:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.app.tasks.service", str(listening.fileno())],
+            [sys.executable, "-m", module, str(listening.fileno())],
             env=environment,
             cwd=ROOT,
             pass_fds=[listening.fileno()],
