@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 LibraryId = Annotated[str, Path(max_length=128, examples=["my-people-lib"])]
 PersonId = Annotated[str, Path(max_length=128, examples=["p_zhang_wei"])]
+Everywhere = Annotated[bool, Query(description="Take people out of stored results as well.")]
 
 
 def library_routes(services: Services, tasks: Tasks, libraries: Libraries) -> APIRouter:
@@ -96,15 +97,22 @@ def library_routes(services: Services, tasks: Tasks, libraries: Libraries) -> AP
         return answered(request, library_answer(await store.change(owner_in(request), library_id, changes)))
 
     @router.delete("/library/{library_id}")
-    async def delete_library(request: Request, library_id: LibraryId) -> Response:
+    async def delete_library(
+        request: Request,
+        library_id: LibraryId,
+        everywhere: Everywhere = False,  # noqa: FBT002 - a query parameter
+    ) -> Response:
         """Remove a library with everybody in it.
 
         For instance:
 
-            curl -X DELETE -H "X-API-Key: $KEY" "$URL/v1/library/my-people-lib"
+            curl -X DELETE -H "X-API-Key: $KEY" "$URL/v1/library/my-people-lib?everywhere=true"
         """
-        gone = await store.delete(owner_in(request), library_id, _actor(request, services))
-        return answered(request, {"library_id": gone.handle, "deleted": True})
+        actor = _actor(request, services)
+        gone, mentions = await libraries.erasure.library(
+            owner_in(request), library_id, actor, everywhere=everywhere
+        )
+        return answered(request, {"library_id": gone.handle, "deleted": True, "mentions_erased": mentions})
 
     return router
 
@@ -162,7 +170,7 @@ def person_routes(services: Services, tasks: Tasks, libraries: Libraries) -> API
         request: Request,
         library_id: LibraryId,
         person_id: PersonId,
-        everywhere: Annotated[bool, Query(description="Take them out of stored results as well.")] = False,  # noqa: FBT002 - a query parameter
+        everywhere: Everywhere = False,  # noqa: FBT002 - a query parameter
     ) -> Response:
         """Erase somebody with all their faces; the audit log notes that it was done, and not who it was.
 
@@ -171,7 +179,7 @@ def person_routes(services: Services, tasks: Tasks, libraries: Libraries) -> API
             curl -X DELETE -H "X-API-Key: $KEY" "$URL/v1/library/my-people-lib/person/p_zhang_wei"
         """
         actor = _actor(request, services)
-        mentions = await libraries.enrolment.erase_person(
+        mentions = await libraries.erasure.person(
             owner_in(request), library_id, person_id, actor, everywhere=everywhere
         )
         return answered(request, {"person_id": person_id, "deleted": True, "mentions_erased": mentions})

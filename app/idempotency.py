@@ -103,6 +103,18 @@ async def forget_person(tx: Writing, owner: UUID, library: str, person: str) -> 
         await tx.execute(update(IdempotencyRow).where(mine).values(answer=left))
 
 
+async def forget_library(tx: Writing, owner: UUID, library: str) -> None:
+    """Forget the answers to everybody's enrolment: where there is no library, nobody is in it twice."""
+    answer = IdempotencyRow.answer
+    await tx.execute(
+        delete(IdempotencyRow).where(
+            IdempotencyRow.owner == owner,
+            answer["library_id"].as_string() == library,
+            answer["person_id"].as_string().is_not(None),
+        )
+    )
+
+
 async def note(tx: Writing, owner: UUID, request: KnownRequest | None, answer: dict[str, Any]) -> None:
     """Keep the answer to a request whose key was taken."""
     if request is not None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 LibraryId = Annotated[str, Path(max_length=128)]
 PersonId = Annotated[str, Path(max_length=128)]
+Everywhere = Annotated[bool, Query(description="Take people out of stored results as well.")]
 Limit = Annotated[int, Query(ge=1, le=100)]
 Cursor = Annotated[str | None, Query(max_length=512, description="The `next_cursor` of a page.")]
 
@@ -92,16 +93,21 @@ def library_routes(services: Services, access: AdminAccess, desk: LibraryDesk | 
         return _json(told_library(await library_of(services, library_id)))
 
     @router.delete("/{library_id}", status_code=204)
-    async def delete_library(request: Request, library_id: LibraryId) -> None:
+    async def delete_library(
+        request: Request,
+        library_id: LibraryId,
+        everywhere: Everywhere = False,  # noqa: FBT002 - a query parameter
+    ) -> None:
         """Remove a library with everybody in it.
 
         For instance:
 
-            curl -u "admin:$PASSWORD" -X DELETE "$URL/api/v1/admin/libraries/$LIBRARY_ID"
+            curl -u "admin:$PASSWORD" -X DELETE \
+              "$URL/api/v1/admin/libraries/$LIBRARY_ID?everywhere=true"
         """
-        store = desk_of(desk).libraries.store
+        erasure = desk_of(desk).libraries.erasure
         library = await library_of(services, library_id)
-        await store.delete(library.owner, library_id, administrator_of(request))
+        await erasure.library(library.owner, library_id, administrator_of(request), everywhere=everywhere)
 
     return router
 
@@ -148,7 +154,7 @@ def person_routes(services: Services, access: AdminAccess, desk: LibraryDesk | N
         """
         libraries, library = await open_library(library_id)
         actor = administrator_of(request)
-        await libraries.enrolment.erase_person(library.owner, library_id, person_id, actor, everywhere=True)
+        await libraries.erasure.person(library.owner, library_id, person_id, actor, everywhere=True)
 
     @router.delete("/{library_id}/faces/{face_id}", status_code=204)
     async def remove_face(library_id: LibraryId, face_id: str) -> None:

@@ -121,9 +121,11 @@ def get_library(library_id: str) -> Call[Any]:
     return Call("GET", _library(library_id), answer_json, who="admin")
 
 
-def delete_library(library_id: str) -> Call[None]:
-    """Remove anybody's library."""
-    return Call("DELETE", _library(library_id), nothing, who="admin", is_repeatable=False)
+def delete_library(library_id: str, *, everywhere: bool = False) -> Call[None]:
+    """Remove anybody's library; everywhere: with its people out of stored results as well."""
+    query = {"everywhere": True} if everywhere else {}
+    path = _library(library_id)
+    return Call("DELETE", path, nothing, who="admin", query=query, is_repeatable=False)
 
 
 def list_persons(library_id: str, *, limit: int | None = None, cursor: str | None = None) -> Call[Any]:

@@ -50,9 +50,10 @@ def change_library(
     return Call("PATCH", _library(library_id), as_result(Library), json=body)
 
 
-def delete_library(library_id: str) -> Call[None]:
-    """Remove a library with everybody in it."""
-    return Call("DELETE", _library(library_id), nothing, is_repeatable=False)
+def delete_library(library_id: str, *, everywhere: bool = False) -> Call[None]:
+    """Remove a library with everybody in it; everywhere: out of stored results as well."""
+    query = {"everywhere": True} if everywhere else {}
+    return Call("DELETE", _library(library_id), nothing, query=query, is_repeatable=False)
 
 
 def enroll(

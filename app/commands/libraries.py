@@ -19,6 +19,7 @@ libraries_app.command("import")(import_people)
 
 LibraryId = Annotated[str, typer.Argument(help="A library.")]
 PersonId = Annotated[str, typer.Argument(help="Somebody in it.")]
+Everywhere = Annotated[bool, typer.Option("--everywhere", help="Out of stored results as well.")]
 Picture = Annotated[str, typer.Argument(help="A file, or an address.")]
 
 
@@ -105,10 +106,12 @@ def search(
 
 
 @libraries_app.command("remove-person")
-def remove_person(context: typer.Context, library_id: LibraryId, person_id: PersonId) -> None:
-    """Remove somebody with all his faces."""
+def remove_person(
+    context: typer.Context, library_id: LibraryId, person_id: PersonId, *, everywhere: Everywhere = False
+) -> None:
+    """Remove somebody with all faces."""
     with client_of(context) as client:
-        client.libraries.delete_person(library_id, person_id)
+        client.libraries.delete_person(library_id, person_id, everywhere=everywhere)
         typer.echo(f"{person_id} removed from {library_id}")
 
 
@@ -121,10 +124,10 @@ def remove_face(context: typer.Context, library_id: LibraryId, face_id: str) -> 
 
 
 @libraries_app.command()
-def delete(context: typer.Context, library_id: LibraryId) -> None:
+def delete(context: typer.Context, library_id: LibraryId, *, everywhere: Everywhere = False) -> None:
     """Remove a library with everybody in it."""
     with client_of(context) as client:
-        client.libraries.delete(library_id)
+        client.libraries.delete(library_id, everywhere=everywhere)
         typer.echo(f"{library_id} removed")
 
 

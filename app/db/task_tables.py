@@ -13,7 +13,7 @@ import uuid  # noqa: TC003 - SQLAlchemy reads the annotations at run time
 from datetime import datetime  # noqa: TC003 - as above
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, Text, Uuid, text
+from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, Text, Uuid, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.tables import HANDLE_LENGTH, OBJECT_KEY_LENGTH, Table
@@ -117,8 +117,19 @@ class TaskMentionRow(Table):
     person: Mapped[str] = mapped_column(String(HANDLE_LENGTH), primary_key=True)
     owner: Mapped[uuid.UUID] = mapped_column(Uuid())
     library: Mapped[str] = mapped_column(String(HANDLE_LENGTH))
+    # That day has come, and this result has not been rewritten yet.
+    is_leaving: Mapped[bool] = mapped_column(default=False, server_default=false())
 
-    __table_args__ = (Index("ix_task_mentions_owner_library_person", "owner", "library", "person"),)
+    __table_args__ = (
+        Index("ix_task_mentions_owner_library_person", "owner", "library", "person"),
+        Index(
+            "ix_task_mentions_leaving",
+            "owner",
+            "task_id",
+            sqlite_where=text("is_leaving"),
+            postgresql_where=text("is_leaving"),
+        ),
+    )
 
 
 class TaskTurnRow(Table):

@@ -6,20 +6,19 @@ person that arrive together become one person with two faces, and a revision tha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sqlalchemy import delete, insert, select, update
 
 from app import idempotency
 from app.db.ids import new_id
-from app.db.library_tables import DepartedRow, LibraryRow, PersonFaceRow, PersonRow
+from app.db.library_tables import LibraryRow, PersonFaceRow, PersonRow
 from app.errors import Conflict, NotFound
 from app.libraries.rows import check_space, find_person, known_person, owned_library
 from app.libraries.store import utc_now
 from app.libraries.thumbnails import let_go, take_over
 from app.libraries.values import MOST_FACES, Library, NewFace, Person, packed, unpacked
-from app.records.audit import write_audit
 from pipelines.template import template_of
 
 if TYPE_CHECKING:
@@ -33,14 +32,6 @@ if TYPE_CHECKING:
     from app.idempotency import KnownRequest
     from app.libraries.thumbnails import Thumbnails
     from app.plans import Plan
-    from app.records.values import Actor
-
-
-class Mentions(Protocol):
-    """Where else somebody may be named: results of tasks."""
-
-    async def erase(self, tx: Writing, owner: UUID, library: str, person: str) -> int:
-        """Take somebody out of everything that is stored; return how many things were changed."""
 
 
 class Enrolment:
@@ -49,7 +40,6 @@ class Enrolment:
     Args:
         database: where they are.
         space: of the vectors that are made here.
-        mentions: where erased people may be named; None where nowhere.
         thumbnails: pictures of faces; None where nothing is kept.
     """
 
@@ -57,13 +47,11 @@ class Enrolment:
         self,
         database: Database,
         space: str,
-        mentions: Mentions | None = None,
         thumbnails: Thumbnails | None = None,
     ) -> None:
         self._thumbnails = thumbnails
         self._database = database
         self._space = space
-        self._mentions = mentions
 
     async def thumbnail(self, picture: bytes, box: NDArray[np.float32]) -> str | None:
         """Keep a face of a picture, where that is wanted, and return its name for `NewFace`."""
@@ -157,47 +145,6 @@ class Enrolment:
         await self._remove(keys)
         return person
 
-    async def erase_person(
-        self, owner: UUID, handle: str, person: str, actor: Actor, *, everywhere: bool = False
-    ) -> int:
-        """Erase somebody with all faces and note that it was done; return how many results named them.
-
-        Args:
-            owner: of the library.
-            handle: of the library.
-            person: who is to go.
-            actor: who says so.
-            everywhere: take them out of stored results as well.
-
-        Raises:
-            NotFound: there is nobody of that identifier.
-            Forbidden: the library is another's.
-        """
-        now = utc_now()
-        async with self._database.transaction() as tx:
-            library = await owned_library(tx, owner, handle, lock=True)
-            found = await known_person(tx, library, person)
-            revision = await _step(tx, library, now, persons=-1, faces=-found.faces)
-            theirs = (PersonFaceRow.library_id == library.id) & (PersonFaceRow.number == found.number)
-            keys = await let_go(tx, theirs)
-            await tx.execute(
-                delete(PersonRow).where(PersonRow.library_id == library.id, PersonRow.number == found.number)
-            )
-            await tx.execute(
-                insert(DepartedRow).values(
-                    library_id=library.id, number=found.number, revision=revision, at=now
-                )
-            )
-            await idempotency.forget_person(tx, owner, handle, person)
-            mentions = 0
-            if everywhere and self._mentions is not None:
-                mentions = await self._mentions.erase(tx, owner, handle, person)
-            # The number and not the name: the note must not keep what was erased.
-            detail = {"number": found.number, "faces": found.faces, "mentions": mentions}
-            await write_audit(tx, actor, "person.erase", handle, detail)
-        await self._remove(keys)
-        return mentions
-
     async def _remove(self, keys: list[str]) -> None:
         if self._thumbnails is not None:
             await self._thumbnails.remove(keys)
@@ -246,7 +193,7 @@ async def _renew(
     if rows:
         vectors = unpacked([row.vector for row in rows])
         template = packed(template_of(vectors, np.array([row.quality for row in rows])))
-    revision = await _step(tx, library, now, faces=faces)
+    revision = await next_revision(tx, library, now, faces=faces)
     await tx.execute(
         update(PersonRow)
         .where(PersonRow.library_id == library.id, PersonRow.number == number)
@@ -254,7 +201,7 @@ async def _renew(
     )
 
 
-async def _step(tx: Writing, library: Library, now: datetime, *, faces: int, persons: int = 0) -> int:
+async def next_revision(tx: Writing, library: Library, now: datetime, *, faces: int, persons: int = 0) -> int:
     """Make the library's next revision, whose row is locked, and return it."""
     revision = library.revision + 1
     await tx.execute(

@@ -17,6 +17,7 @@ from app.intake.fetching import Intake
 from app.intake.uploaded import UploadSender
 from app.intake.web import WebSender
 from app.libraries.enrolling import Enrolment
+from app.libraries.erasing import Erasure
 from app.libraries.galleries import DatabaseGalleries
 from app.libraries.pictures import Pictures
 from app.libraries.recognition import Recognizer
@@ -33,11 +34,11 @@ from pipelines.gallery.shelf import Shelf
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import AsyncIterator, Hashable, Sequence
+    from collections.abc import AsyncIterator, Coroutine, Hashable, Sequence
 
     from app.db.engine import Database
     from app.intake.port import Sender
-    from app.libraries.enrolling import Mentions
+    from app.libraries.erasing import Mentions
     from app.libraries.values import PersonFace
     from app.services import Services
     from app.tasks.uploads import Uploads
@@ -69,6 +70,7 @@ class Libraries:
     Attributes:
         store: libraries and people.
         enrolment: changes of who is known.
+        erasure: forgets people.
         recognizer: finds people.
         pictures: what requests name.
         thumbnails: pictures of the faces that people are known by; None where nothing is kept.
@@ -76,6 +78,7 @@ class Libraries:
 
     store: LibraryStore
     enrolment: Enrolment
+    erasure: Erasure
     recognizer: Recognizer
     pictures: Pictures
     thumbnails: Thumbnails | None = None
@@ -105,13 +108,10 @@ async def open_recognizer(
     """
     source = DatabaseGalleries(database)
     shelf = Shelf(source, max_bytes)
-    tidying = asyncio.create_task(_keep_tidy(source, shelf, tidy_every_s))
     try:
-        yield Recognizer(database, shelf, model.space, model.calibration)
+        async with _in_background(_keep_tidy(source, shelf, tidy_every_s)):
+            yield Recognizer(database, shelf, model.space, model.calibration)
     finally:
-        tidying.cancel()
-        with suppress(asyncio.CancelledError):
-            await tidying
         await shelf.close()
 
 
@@ -163,9 +163,12 @@ async def open_libraries(
             open_recognizer(memory.database, model, settings.gallery_max_bytes, tidy_every_s)
         )
         thumbnails = thumbnails_of(services)
+        erasure = Erasure(memory.database, mentions, thumbnails)
+        await stack.enter_async_context(_in_background(_keep_erasing(erasure, tidy_every_s)))
         yield Libraries(
-            LibraryStore(memory.database, TextSigner(memory.database), model.space, thumbnails),
-            Enrolment(memory.database, model.space, mentions, thumbnails),
+            LibraryStore(memory.database, TextSigner(memory.database), model.space),
+            Enrolment(memory.database, model.space, thumbnails),
+            erasure,
             recognizer,
             Pictures(intake_of, scratch, services.engine, settings.max_image_bytes),
             thumbnails,
@@ -180,6 +183,29 @@ def thumbnails_of(services: Services) -> Thumbnails | None:
     storage, lifetime_s = memory.storage, settings.object_url_ttl_s
     keeps_new = settings.reference_thumbnails
     return Thumbnails(memory.database, storage.place, storage.cleanup, lifetime_s, keeps_new=keeps_new)
+
+
+@asynccontextmanager
+async def _in_background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    doing = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        doing.cancel()
+        with suppress(asyncio.CancelledError):
+            await doing
+
+
+async def _keep_erasing(erasure: Erasure, every_s: float) -> None:
+    """Go on with what processes that died have left of an erasure."""
+    while True:
+        await asyncio.sleep(every_s)
+        try:
+            await erasure.finish()
+        except Unavailable as error:
+            log.warning("erasing people from results waits", reason=error.message)
+        except Exception as error:  # noqa: BLE001 - the next time may go better
+            log_bug("erasing people from results stumbled", error)
 
 
 async def _keep_tidy(source: DatabaseGalleries, shelf: Shelf, every_s: float) -> None:

@@ -1,4 +1,4 @@
-"""Libraries and the people in them as their owners look after them: make, list, rename, remove."""
+"""Libraries and the people in them as their owners look after them: make, list, rename."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.db.ids import new_id
@@ -20,18 +20,14 @@ from app.libraries.rows import (
     select_libraries,
     select_persons,
 )
-from app.libraries.thumbnails import let_go
 from app.libraries.values import Library, Person, PersonFace
-from app.records.audit import write_audit
 from pipelines.errors import InvalidOption
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from app.db.engine import Database
-    from app.libraries.thumbnails import Thumbnails
     from app.plans import Plan
-    from app.records.values import Actor
     from app.tasks.signing import TextSigner
 
 _LIBRARIES_CURSOR, _PERSONS_CURSOR = "libraries", "persons"
@@ -40,10 +36,7 @@ _LIBRARIES_CURSOR, _PERSONS_CURSOR = "libraries", "persons"
 class LibraryStore:
     """All libraries, each open to its owner alone."""
 
-    def __init__(
-        self, database: Database, signer: TextSigner, space: str, thumbnails: Thumbnails | None = None
-    ) -> None:
-        self._thumbnails = thumbnails
+    def __init__(self, database: Database, signer: TextSigner, space: str) -> None:
         self._database = database
         self._signer = signer
         self._space = space
@@ -120,18 +113,6 @@ class LibraryStore:
                 update(LibraryRow).where(LibraryRow.id == library.id).values(**changes, updated_at=utc_now())
             )
             return await owned_library(tx, owner, handle)
-
-    async def delete(self, owner: UUID, handle: str, actor: Actor) -> Library:
-        """Remove a library with everybody in it, and note that; return what it was."""
-        async with self._database.transaction() as tx:
-            library = await owned_library(tx, owner, handle, lock=True)
-            keys = await let_go(tx, PersonFaceRow.library_id == library.id)
-            await tx.execute(delete(LibraryRow).where(LibraryRow.id == library.id))
-            detail = {"persons": library.persons, "faces": library.faces}
-            await write_audit(tx, actor, "library.delete", handle, detail)
-        if self._thumbnails is not None:
-            await self._thumbnails.remove(keys)
-        return library
 
     async def persons(
         self, owner: UUID, handle: str, limit: int, cursor: str | None

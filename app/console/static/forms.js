@@ -27,15 +27,17 @@ function showAnswer(dialog, answer) {
 }
 
 async function send(form) {
-  const [method, path] = form.dataset.api.split(" ");
+  const [method, place] = form.dataset.api.split(" ");
   const problem = form.querySelector("[data-problem]");
   const button = form.querySelector("[type=submit]");
   if (problem) problem.hidden = true;
   button?.setAttribute("aria-busy", "true");
   try {
     const values = valuesOf(form);
-    const hasBody = method !== "DELETE" && Object.keys(values).length > 0;
-    const response = await ask(method, path, hasBody ? { json: values } : {});
+    const hasValues = Object.keys(values).length > 0;
+    const isDelete = method === "DELETE";
+    const path = isDelete && hasValues ? `${place}?${new URLSearchParams(values)}` : place;
+    const response = await ask(method, path, hasValues && !isDelete ? { json: values } : {});
     const answer = response.status === 204 ? {} : await response.json();
     await finish(form, answer);
   } catch (error) {

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from app.libraries.enrolling import Mentions
+    from app.libraries.erasing import Mentions
     from app.libraries.recognition import Recognizer
     from app.tasks.ports import MaskPipeline, MediaPipeline
     from app.tasks.values import TaskType

@@ -145,13 +145,17 @@ async def test_the_erased_leave_answers_that_are_kept(pair: tuple[Replica, Repli
 
 
 async def test_erasing_everywhere_asks_for_mentions(tmp_path: Path) -> None:
-    """On request results that name somebody are changed in the same transaction; otherwise they stay."""
-    asked: list[tuple[str, str]] = []
+    """On request whoever is named is marked with the erasure, once more after it, and then erased."""
+    asked: list[tuple[str, str | None]] = []
 
     class Results:
-        async def erase(self, _tx: object, _owner: object, library: str, person: str) -> int:
+        async def mark(self, _tx: object, _owner: object, library: str, person: str | None = None) -> int:
             asked.append((library, person))
             return 3
+
+        async def erase_marked(self, _database: object, owner: object = None) -> None:
+            if owner is not None:
+                asked.append(("erased", None))
 
     async with replica(tmp_path, mentions=Results()) as service:
         await service.library()
@@ -161,7 +165,10 @@ async def test_erasing_everywhere_asks_for_mentions(tmp_path: Path) -> None:
         assert answer.json()["mentions_erased"] == 3
         answer = await service.client.delete("/v1/library/people/person/ben")
         assert answer.json()["mentions_erased"] == 0
-        assert asked == [("people", "anna")]
+        assert asked == [("people", "anna"), ("people", "anna"), ("erased", None)]
+        answer = await service.client.delete("/v1/library/people?everywhere=true")
+        assert answer.json()["mentions_erased"] == 3
+        assert asked[3:] == [("people", None), ("people", None), ("erased", None)]
 
 
 async def test_other_keys_are_kept_out(service: Replica) -> None:

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from app.tasks import mentions
+from app.tasks.mentions import without_people
+from pipelines.errors import DependencyDown
 from tests.app.libraries.speaking_pictures import photo, portrait, shot
 from tests.app.records.requests import until
 from tests.app.tasks.recognizing import Stage, stage
 from tests.app.tasks.stage_play import Scene, play
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection
     from pathlib import Path
     from uuid import UUID
 
@@ -94,6 +97,61 @@ async def test_results_stay_where_that_is_not_asked(theatre: Stage) -> None:
     await theatre.replica.enrol("p_anna", portrait("anna", 1001))
     assert await _erased(theatre, "p_anna", everywhere=True) == 1
     assert "p_anna" not in str(await theatre.get(found["id"]))
+
+
+async def test_a_library_is_taken_out_of_results(theatre: Stage) -> None:
+    """On request nobody of a deleted library is named any more; without it results stay what they were."""
+    play = await theatre.result("video", "/play.mp4")
+    picture = await theatre.result("image", "/two.png")
+    await theatre.replica.library("others")
+    await theatre.replica.enrol("p_ben", portrait("ben", 1001), "others", name="Ben Who")
+    elsewhere = await theatre.result("image", "/two.png", library_id="others")
+    client = theatre.replica.client
+
+    assert (await client.delete("/v1/library/people")).json()["mentions_erased"] == 0
+    assert (await theatre.get(play["id"]))["result"]["frames"] == play["frames"]
+    assert [each["name"] for each in await theatre.persons(play["id"])] == ["Anna Who", "Ben Who"]
+
+    await theatre.replica.library()
+    gone = await client.delete("/v1/library/people", params={"everywhere": True})
+    assert gone.json()["mentions_erased"] == 2
+    for task in (play, picture):
+        answer = await client.get(f"/v1/task/{task['id']}")
+        assert "Who" not in answer.text
+        assert "p_" not in answer.text.replace("http_", "")
+        assert {each["name"] for each in await theatre.persons(task["id"])} == {None}
+    assert (await theatre.get(elsewhere["id"]))["result"]["frames"] == elsewhere["frames"]
+    assert theatre.replica.services.memory is not None
+    note, before, *_ = await theatre.replica.services.memory.audit.list()
+    assert (note.action, note.detail) == ("library.delete", {"persons": 0, "faces": 0, "mentions": 2})
+    assert before.detail == {"persons": 2, "faces": 2}
+
+
+async def test_an_erasure_that_was_broken_off_is_finished(
+    theatre: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the process stops half way, people are gone at once, and results follow without being asked."""
+    first, second = [await theatre.result("image", "/two.png") for _ in range(2)]
+    rewritten: list[bytes] = []
+
+    def once(page: bytes, people: Collection[str]) -> tuple[int, bytes] | None:
+        if rewritten:
+            message = "the power is gone"
+            raise DependencyDown(message, 1)
+        rewritten.append(page)
+        return without_people(page, people)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(mentions, "without_people", once)
+        answer = await theatre.replica.client.delete("/v1/library/people/person/p_anna?everywhere=true")
+        assert answer.status_code == 503, answer.text
+    assert await theatre.replica.who(portrait("anna", 7)) == [[]]
+
+    async def is_finished() -> bool:
+        return not any(["nna" in str(await theatre.get(task["id"])) for task in (first, second)])
+
+    await until(is_finished, 10)
+    assert "p_ben" in str(await theatre.get(first["id"]))
 
 
 class Slow:
