@@ -18,5 +18,8 @@ _KINDS: dict[str, MediaType] = {
 
 def media_type_of(source: str) -> MediaType | None:
     """Return what a path or an address names; None where its ending does not tell."""
-    path = urlsplit(source).path if "://" in source else source.replace("\\", "/")
+    if source.startswith("s3://"):
+        path = source  # all that follows the bucket is the object's name, ? and # as well
+    else:
+        path = urlsplit(source).path if "://" in source else source.replace("\\", "/")
     return _KINDS.get(PurePosixPath(path).suffix.lower())
