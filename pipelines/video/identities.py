@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 #: Looks of one track that vote: its best ones.
 MOST_LOOKS = 16
+#: Groups of tracks that are compared each with each, once all tracks are there.
+MOST_COMPARED = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,8 @@ def join_unknown(tracks: Sequence[TrackLook], threshold: float) -> dict[int, int
     """Return for each track the first one of the same person.
 
     A track joins those that it resembles most, if it resembles them enough and was never seen beside them:
-    nobody is in two places of one picture.
+    nobody is in two places of one picture. Then groups join each other, the most alike first: what decided
+    when the first tracks came may look otherwise now that all are there.
 
     Args:
         tracks: of unknown people, in order of appearance.
@@ -162,10 +165,10 @@ def join_unknown(tracks: Sequence[TrackLook], threshold: float) -> dict[int, int
     same: dict[int, int] = {}
     looking = [track for track in tracks if track.vector is not None]
     sums = np.zeros((len(looking), len(looking[0].vector) if looking else 0), np.float32)  # type: ignore[arg-type] # those without one are out
-    firsts: list[int] = []
+    groups: list[list[TrackLook]] = []
     ends = np.zeros(len(looking))
     for track in tracks:
-        number, vector, count = track.span.number, track.vector, len(firsts)
+        number, vector, count = track.span.number, track.vector, len(groups)
         group = count
         if vector is None:
             same[number] = number
@@ -176,11 +179,67 @@ def join_unknown(tracks: Sequence[TrackLook], threshold: float) -> dict[int, int
             nearest = int(np.argmax(alike))
             group = nearest if alike[nearest] >= threshold else count
         if group == count:
-            firsts.append(number)
+            groups.append([])
+        groups[group].append(track)
         sums[group] += vector
         ends[group] = max(ends[group], track.span.disappears_at)
-        same[number] = firsts[group]
+    if len(groups) <= MOST_COMPARED:
+        groups = _reunited(groups, sums[: len(groups)], threshold)
+    for members in groups:
+        first = min(track.span.number for track in members)
+        same |= {track.span.number: first for track in members}
     return same
+
+
+def _reunited(
+    groups: list[list[TrackLook]], sums: NDArray[np.float32], threshold: float
+) -> list[list[TrackLook]]:
+    """Join groups that are one person, the most alike first.
+
+    A group is compared as a person of several pictures is (`pipelines.template`): the less its tracks are
+    alike, the less it resembles anybody.
+    """
+    counts = np.array([len(members) for members in groups], np.float32)
+    beside = np.array([[_meet(one, other) for other in groups] for one in groups], bool)
+    left = np.ones(len(groups), bool)
+    alike = _alike(sums, counts, sums, counts)
+    while left.sum() > 1:
+        allowed = left[:, None] & left[None] & ~beside
+        np.fill_diagonal(allowed, val=False)
+        best = np.where(allowed, alike, -1.0)
+        one, other = sorted(divmod(int(np.argmax(best)), len(groups)))
+        if best[one, other] < threshold:
+            break
+        groups[one] = [*groups[one], *groups[other]]
+        sums[one] += sums[other]
+        counts[one] += counts[other]
+        left[other] = False
+        beside[one] |= beside[other]
+        beside[:, one] = beside[one]
+        alike[one] = alike[:, one] = _alike(sums[one : one + 1], counts[one : one + 1], sums, counts)[0]
+    return [members for members, stays in zip(groups, left, strict=True) if stays]
+
+
+def _alike(
+    sums: NDArray[np.float32],
+    counts: NDArray[np.float32],
+    other_sums: NDArray[np.float32],
+    other_counts: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    one, other = (
+        unit(total) * (np.linalg.norm(total, axis=1) / count)[:, None] ** (1 / 3)
+        for total, count in ((sums, counts), (other_sums, other_counts))
+    )
+    return np.asarray(one @ other.T, np.float32)
+
+
+def _meet(one: Sequence[TrackLook], other: Sequence[TrackLook]) -> bool:
+    """Tell whether two groups were seen at the same time."""
+    return any(
+        a.span.appears_at <= b.span.disappears_at and b.span.appears_at <= a.span.disappears_at
+        for a in one
+        for b in other
+    )
 
 
 def appearances(tracks: Sequence[TrackLook], identities: Identities) -> list[dict[str, Any]]:

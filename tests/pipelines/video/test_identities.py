@@ -157,6 +157,20 @@ def test_nobody_is_in_two_places() -> None:
     assert {joined[3], joined[4]} == {1, 2}
 
 
+def test_who_comes_first_does_not_decide() -> None:
+    """Two looks that are not alike are one person once a third one, which is like both, has come."""
+    here, there = np.linalg.qr(PEOPLE[:2].T)[0].T.astype(np.float32)
+    turned = [
+        np.float32(np.cos(angle)) * here + np.float32(np.sin(angle)) * there for angle in (0, 1.15, 0.5)
+    ]
+    assert float(turned[0] @ turned[1]) < _FAR_APART
+    tracks = [TrackLook(TrackSpan(number, number, number + 0.5), turned[number - 1]) for number in (1, 2, 3)]
+    assert join_unknown(tracks, _FAR_APART) == {1: 1, 2: 1, 3: 1}
+    beside = [TrackLook(TrackSpan(1, 1.0, 2.5), turned[0]), *tracks[1:]]
+    joined = join_unknown(beside, _FAR_APART)
+    assert joined[1] != joined[2]
+
+
 def test_tracks_without_a_look_are_somebody_each() -> None:
     """Who was never seen well enough is joined with nobody, and counts."""
     unseen = [TrackLook(TrackSpan(1, 0.0, 1.0), None), TrackLook(TrackSpan(2, 5.0, 6.0), None)]
