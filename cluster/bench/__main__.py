@@ -11,6 +11,7 @@ BENCHES = (
     "memory",
     "attributes",
     "gallery",
+    "many_libraries",
     "recognition",
     "storage_http",
     "video_decode",
