@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -174,6 +175,32 @@ def test_a_service_that_is_away_for_a_while(bench: Bench) -> None:
     assert said.count("trying again") == 1
 
 
+def test_a_service_that_goes_away_in_the_middle(bench: Bench) -> None:
+    """Connections that break with tasks under way cost nothing: every row is done once, when it is back."""
+    names = bench.pictures(40)
+    manifest = bench.manifest(["source"], [(name,) for name in names])
+    with _Door(bench.url) as door:
+        door.is_open = True
+        bench.url = door.url
+        process = subprocess.Popen(
+            bench.command("bulk", "run", manifest, "--out", "out", "--concurrency", "4"),
+            env=bench.environment,
+            cwd=bench.folder,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        _wait_for_results(bench.folder / "out", 4)
+        door.shut()
+        time.sleep(3)
+        assert process.poll() is None
+        door.is_open = True
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert "trying again" in said
+    done = [line for line in read_journal(bench.folder / "out" / "journal.jsonl") if line["event"] == "done"]
+    assert len({line["row"] for line in done}) == len(done) == len(names)
+
+
 def test_a_service_that_stays_away(bench: Bench) -> None:
     """Past its patience a job stops with exit code 6, and its folder can be gone on with."""
     (name,) = bench.pictures(1)
@@ -264,6 +291,14 @@ class _Door:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
         self.is_open = False
+        self._live: list[socket.socket] = []
+
+    def shut(self) -> None:
+        """Refuse connections from now on, and break those that there are."""
+        self.is_open = False
+        for each in self._live:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
 
     def __enter__(self) -> _Door:  # noqa: PYI034 - Self needs Python 3.11
         threading.Thread(target=self._accept, daemon=True).start()
@@ -282,6 +317,7 @@ class _Door:
                 come.close()
                 continue
             there = socket.create_connection(self._target)
+            self._live += [come, there]
             for source, sink in ((come, there), (there, come)):
                 threading.Thread(target=_pour, args=(source, sink), daemon=True).start()
 
