@@ -73,6 +73,9 @@ def test_a_library_is_made_and_deleted(page: Page) -> None:
     making.get_by_role("button", name="Make it").click()
     follow(page, page.get_by_role("link", name="short-lived"))
     page.get_by_role("button", name="Delete").first.click()
-    page.get_by_role("button", name="Delete the library").click()
+    page.get_by_label("Take them out of stored results as well").check()
+    with page.expect_request(lambda request: request.method == "DELETE") as sent:
+        page.get_by_role("button", name="Delete the library").click()
+    assert sent.value.url.endswith("/libraries/short-lived?everywhere=true")
     expect(page).to_have_url("/libraries")
     expect(page.get_by_role("link", name="short-lived")).to_have_count(0)
