@@ -26,7 +26,7 @@ from pipelines.redact.animation import EveryPicture, picture_times, write_animat
 from pipelines.redact.choose import Candidates
 from pipelines.redact.cover import Coverage, CoverOptions, cover, without
 from pipelines.redact.find import FAINT, EveryFrame, large_side, read_found
-from pipelines.redact.join import join, remux
+from pipelines.redact.join import can_remux, join, remux
 from pipelines.redact.output import OutputOptions, decide
 from pipelines.redact.plan import Span, frame_times, plan_redaction
 from pipelines.redact.source import look_at
@@ -280,6 +280,7 @@ class _VideoWork:
         self._times, self._ends = times, ends
         self._coverage = Coverage({})
         self._boxes: dict[int, tuple[Box, ...]] = {}
+        self._is_copied = False
         self._written: dict[int, Path] = {}
         self._output: str | None = None
         self._frames = 0
@@ -292,7 +293,7 @@ class _VideoWork:
             frames = EveryFrame(task.path, plans.probe.info, chunk)
             options = task.found(frames.size, float(plans.probe.info.tick_s))
             return await task.executor.run(FindJob(task.owner, frames, options, chunk.work_s))
-        if not self._boxes:
+        if self._is_copied:
             return to_json({})
         chunk = plans.plan.write[number - len(self.stages[0])]
         ticks = (tick for group in chunk.groups or () for tick in group.wanted)
@@ -315,6 +316,9 @@ class _VideoWork:
             options = self._plans.plan.cover_options(self._task.options.confidence_threshold)
             self._coverage = await self._task.covered(found, self._times, options)
             self._boxes = self._task.padded(self._coverage)
+            # A frame that could not be decoded here might be elsewhere.
+            is_all_seen = len(found) == sum(chunk.samples for chunk in self._plans.plan.find)
+            self._is_copied = is_all_seen and not self._boxes and await asyncio.to_thread(self._can_be_copied)
             return
         files = []
         for number in self.stages[1]:
@@ -327,9 +331,15 @@ class _VideoWork:
         self._frames = await asyncio.to_thread(self._join, files, whole)
         self._output = await self._task.keeper.keep(whole, self._plans.output.container.value)
 
+    def _can_be_copied(self) -> bool:
+        info, output, asked = self._plans.probe.info, self._plans.output, self._task.asked
+        if asked.codec is not None and asked.codec.value != info.codec:
+            return False
+        return can_remux(self._task.path, info, output.container, self._task.beside("headers"))
+
     def _join(self, files: Sequence[Path], target: Path) -> int:
         probe, output = self._plans.probe, self._plans.output
-        if not self._boxes:
+        if self._is_copied:
             remux(self._task.path, probe.info, output.container, target)
             return len(self._times)
         return join(self._task.path, probe.info, probe.table.end, output, files, target)
