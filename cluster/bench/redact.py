@@ -100,7 +100,7 @@ class Figures:
 @functools.cache
 def _network(name: str) -> DetectorNetwork:
     network = load_manifest()[name]
-    return load_detector(network, _store().path(network), RuntimeOptions(device="cpu", threads=1))
+    return load_detector(network, store().path(network), RuntimeOptions(device="cpu", threads=1))
 
 
 def _warm(name: str) -> None:
@@ -174,7 +174,7 @@ def _is_exposed(before: Pixels, after: Pixels, box: Box) -> bool:
 def recognised(masked: Path, face: Pixels, detector: str) -> tuple[int, float]:
     """Return how many faces are found in every third frame, and the likest cosine among them."""
     network = load_manifest()["sface"]
-    embedder = load_embedder(network, _store().path(network), RuntimeOptions(device="cpu"))
+    embedder = load_embedder(network, store().path(network), RuntimeOptions(device="cpu"))
     (own,) = embed_here(embedder, face, _faces_in(face, detector).take(np.array([0]))).vectors
     found, likest = 0, -1.0
     with av.open(str(masked)) as container:
@@ -212,7 +212,7 @@ def films(kind: str, arguments: argparse.Namespace) -> Iterator[tuple[int, Film]
         yield 0, crowd(photos)
         return
     manifest = load_manifest()
-    mesh = load_attribute_network(manifest["facemesh"], _store().path(manifest["facemesh"]), RuntimeOptions())
+    mesh = load_attribute_network(manifest["facemesh"], store().path(manifest["facemesh"]), RuntimeOptions())
     yield 0, turning(photos, mesh, frames)
 
 
@@ -249,7 +249,8 @@ def _portrait() -> Pixels:
     return cast("Pixels", cv2.resize(cast("Pixels", cv2.imread(str(FACE))), (512, 512)))
 
 
-def _store() -> Store:
+def store() -> Store:
+    """Return where weights are kept."""
     return Store(Path(os.environ.get("FACE_API_HOME", default_home())) / "models")
 
 

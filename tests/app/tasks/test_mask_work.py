@@ -19,8 +19,9 @@ from app.db.task_tables import TaskObjectRow
 from app.records.cleanup import Cleanup
 from app.storage.local import LocalStore
 from app.storage.signing import UrlSigner
+from app.tasks.mask_animation import MaskAnimationPipeline
 from app.tasks.mask_image import MaskImagePipeline
-from app.tasks.mask_work import MaskAnimationPipeline, MaskVideoPipeline
+from app.tasks.mask_video import MaskVideoPipeline
 from app.tasks.objects import TaskObjects, UrlOptions
 from app.tasks.runner import RunnerPace, TaskRunner
 from app.tasks.running import Workshop
