@@ -17,7 +17,7 @@ import yaml
 from filelock import FileLock
 
 from cluster.environment import environment, place_of
-from cluster.ports import LOOPBACK, obstacle, ports_for
+from cluster.ports import LOOPBACK, obstacle, ports_for, reserved_ports
 from cluster.processes import end_marked, marked
 from cluster.ray_start import start_ray
 from cluster.scaling import scaled
@@ -25,6 +25,7 @@ from cluster.scaling import scaled
 if TYPE_CHECKING:
     from app.settings import Settings
     from cluster.environment import Place
+    from cluster.ports import Ports
     from cluster.scaling import Wish
 
 CONFIG = Path(__file__).parent.parent / "serve_config.yaml"
@@ -78,25 +79,30 @@ def start(settings: Settings, config: Path = CONFIG) -> Running:
         if settings.metrics_port and (problem := obstacle(LOOPBACK, settings.metrics_port)):
             message = f"{problem}; choose another one with FACE_API_METRICS_PORT"
             raise ServiceProblem(message)
-        ports = ports_for(place.home)
-        variables = environment(settings, place, ports)
-        # Serve reads these when it is imported, here as in the processes that are started.
-        os.environ.update(variables)
-        shape = read_config(config, settings)
-        try:
-            metrics_port = settings.metrics_port or ports.metrics
-            address = start_ray(place, variables, ports, metrics_port)
-            running = Running(address, settings.host, settings.port, time.time(), metrics_port)
-            deploy(running, shape)
-            wait_until_up(running)
-        except BaseException:
-            keep_logs(place)
-            clear_leftovers(place)
-            raise
+        with reserved_ports(place.home) as ports:
+            running = _brought_up(settings, place, ports, config)
         shutil.copyfile(config, shape_file(place))
         # Written last: what is written here is known to work.
         (place.run / "state.json").write_text(json.dumps(asdict(running)))
         return running
+
+
+def _brought_up(settings: Settings, place: Place, ports: Ports, config: Path) -> Running:
+    variables = environment(settings, place, ports)
+    # Serve reads these when it is imported, here as in the processes that are started.
+    os.environ.update(variables)
+    shape = read_config(config, settings)
+    try:
+        metrics_port = settings.metrics_port or ports.metrics
+        address = start_ray(place, variables, ports, metrics_port)
+        running = Running(address, settings.host, settings.port, time.time(), metrics_port)
+        deploy(running, shape)
+        wait_until_up(running)
+    except BaseException:
+        keep_logs(place)
+        clear_leftovers(place)
+        raise
+    return running
 
 
 def stop(settings: Settings) -> bool:

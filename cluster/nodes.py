@@ -18,7 +18,7 @@ import typer
 from app.settings import load_settings
 from cluster.environment import environment, place_of
 from cluster.local import ServiceProblem, read_state
-from cluster.ports import LOOPBACK, free_ports, ports_for
+from cluster.ports import LOOPBACK, free_ports, reserved_ports
 from cluster.processes import marked
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ def add_node(settings: Settings, name: str, cpus: int) -> None:
     if running is None:
         message = "no service of this home runs here"
         raise ServiceProblem(message)
-    variables = {**environment(settings, place, ports_for(place.home)), NODE_ENV: name}
     log = place.run / f"node-{name}.log"
-    with log.open("wb") as out:  # no pipe: what is started keeps it open
+    with reserved_ports(place.home) as ports, log.open("wb") as out:  # no pipe: what is started keeps it open
+        variables = {**environment(settings, place, ports), NODE_ENV: name}
         code = subprocess.run(  # noqa: S603 - our own command
             [sys.executable, "-m", "cluster.join", running.ray_address, str(cpus)],
             env={**os.environ, **variables},

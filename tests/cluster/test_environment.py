@@ -12,7 +12,7 @@ import pytest
 
 from app.settings import Settings
 from cluster.environment import environment, place_of, token_file
-from cluster.ports import BLOCK_SIZE, BLOCKS, Ports, free_ports, obstacle, ports_for
+from cluster.ports import BLOCK_SIZE, BLOCKS, Ports, free_ports, obstacle, ports_for, reserved_ports
 from deployments import edge
 
 if TYPE_CHECKING:
@@ -118,11 +118,18 @@ def test_a_block_of_ports_in_use_is_passed_over(tmp_path: Path) -> None:
     assert second.first in BLOCKS
 
 
+def test_two_that_start_in_the_same_instant_get_different_blocks(tmp_path: Path) -> None:
+    """While somebody is about to use a block, nobody else is given it; afterwards it is free again."""
+    with reserved_ports(tmp_path) as first, reserved_ports(tmp_path) as second:
+        assert second.first != first.first
+    assert ports_for(tmp_path) == first
+
+
 def test_ports_of_a_block_do_not_overlap() -> None:
     """Each purpose has ports of its own, all within the block."""
     ports = Ports(BLOCKS[0])
     named = [ports.haproxy_metrics, ports.haproxy_stats, *ports.fallback, *ports.ray]
-    every = [*named, *ports.replicas]
+    every = [*named, *ports.replicas, ports.reserving]
     assert len(every) == len(set(every)) == BLOCK_SIZE
     assert set(every) == set(range(BLOCKS[0], BLOCKS[0] + BLOCK_SIZE))
 
