@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from app.admin_password import AdminPassword, open_admin_password
@@ -65,7 +65,8 @@ async def open_services(
             keys = OnlyKey(settings.bootstrap_key)
             yield Services(settings, engine, keys, limiter, admin, None, is_behind_edge)
             return
-        async with open_persistence(persistence_options(settings)) as memory:
+        options = replace(persistence_options(settings), session_mark=admin.mark)
+        async with open_persistence(options) as memory:
             yield Services(settings, engine, memory.keys, limiter, admin, memory, is_behind_edge)
     finally:
         await limiter.close()
