@@ -80,7 +80,8 @@ def _height(value: float, top: float) -> float:
 
 def _label(x: float, text: str) -> str:
     y = HEIGHT - _BOTTOM + 14
-    return f'<text class="tick" x="{x:.1f}" y="{y}" text-anchor="middle">{escape(text)}</text>'
+    anchor = "end" if x >= WIDTH - _RIGHT - 1 else "middle"  # the last one would be cut off
+    return f'<text class="tick" x="{x:.1f}" y="{y}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
 def _framed(inner: str, top: float, x_title: str, y_title: str) -> str:

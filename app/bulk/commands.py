@@ -151,5 +151,8 @@ def _bulk_errors_shown(out: Path) -> Iterator[None]:
 
 
 def _as_interrupt(*_: object) -> None:
-    """End on SIGTERM as on Ctrl-C: what is under way is noted and left for the next run."""
-    raise KeyboardInterrupt
+    """End on SIGTERM as on Ctrl-C: what is under way is noted and left for the next run.
+
+    An exception raised here would be lost where it meets a finalizer; asyncio's own handler cancels the job.
+    """
+    signal.raise_signal(signal.SIGINT)

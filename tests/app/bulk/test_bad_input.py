@@ -237,8 +237,9 @@ def test_the_folder_of_another_job(bench: Bench) -> None:
     assert [each.name for each in (bench.folder / "mine").iterdir()] == ["thesis.txt"]
 
 
-def test_ctrl_c_and_two_at_once(bench: Bench) -> None:
-    """Ctrl-C ends a job with exit code 130; a second process is kept out while the first is at work."""
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_two_at_once(bench: Bench, sign: signal.Signals) -> None:
+    """Ctrl-C, or a shutdown, ends a job with exit code 130; a second process is kept out meanwhile."""
     names = bench.pictures(60)
     manifest = bench.manifest(["source"], [(name,) for name in names])
     process = subprocess.Popen(
@@ -253,7 +254,7 @@ def test_ctrl_c_and_two_at_once(bench: Bench) -> None:
     second = _run_in_process(bench, manifest)
     assert second.returncode == 9
     assert "another process works in" in second.stderr
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sign)
     process.send_signal(signal.SIGCONT)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130, said
