@@ -11,8 +11,8 @@ module reads the configuration that Serve wrote, writes a stricter one beside it
 - clients that send their headers too slowly are let go;
 - what HAProxy answers itself is JSON in the form of both doors, and a 503 with Retry-After while replicas
   restart, where Serve would say 500; only bytes that never become a request get HAProxy's own, fixed text;
-- every answer has `X-Request-Id` once: the caller's own where that is harmless, else a new one in the form
-  that the path's door is known for;
+- every answer has `X-Request-Id` once: the caller's own where that is harmless, else the trace id of its
+  `traceparent`, else a new one in the form that the path's door is known for;
 - every request tells the replica its client's address, and none can steer Serve;
 - methods that nobody knows are a 405, and what comes before there is an application is a 503;
 - when no replica is there the answer comes at once: Serve's own proxy would hold requests, bodies and all;
@@ -66,6 +66,9 @@ READ_AGAIN_S = 0.05
 LAST_LINE = "  stats refresh 1s\n"
 #: A caller's own request id is kept when it can do no harm in a log, a header or a file name.
 HARMLESS_ID = "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+#: W3C's trace context; a trace id of zeros alone is none.
+TRACE = "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
+NO_TRACE = f"00-{'0' * 32}"
 #: Says to the replica who the client is; `app.client_address` believes it.
 CLIENT_HEADER = "X-Facefleet-Client"
 #: The id that a request goes by.
@@ -139,10 +142,15 @@ def _without_application() -> str:
 
 def _request_rules(body_limit: int) -> str:
     harmless = f"{{ req.fhdr_cnt(X-Request-Id) eq 1 }} {{ req.fhdr(X-Request-Id) -m reg {HARMLESS_ID} }}"
+    trace = (
+        "!{ var(txn.request_id) -m found } { req.fhdr_cnt(traceparent) eq 1 } "
+        f"{{ req.fhdr(traceparent) -m reg {TRACE} }} !{{ req.fhdr(traceparent) -m beg {NO_TRACE} }}"
+    )
     steering = "".join(f"    http-request del-header {name}\n" for name in STEERING_HEADERS)
     return (
         "    unique-id-format %[uuid]\n"
         f"    http-request set-var(txn.request_id) req.fhdr(X-Request-Id) if {harmless}\n"
+        f"    http-request set-var(txn.request_id) req.fhdr(traceparent),field(2,-) if {trace}\n"
         "    http-request set-var-fmt(txn.request_id) req_%[uuid] "
         "if !{ var(txn.request_id) -m found } { path_beg /v1/ }\n"
         "    http-request set-var(txn.request_id) unique-id if !{ var(txn.request_id) -m found }\n"
