@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install up down test lint types layers unit service bench clean
+.PHONY: help install up down test lint types layers unit service again bench clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -53,6 +53,9 @@ unit: $(VENV)/.installed-dev ## Tests without Ray, on every core
 
 service: $(VENV)/.installed-dev ## Tests of running services, one at a time: some of them are about time
 	$(BIN)/pytest -q tests/cluster tests/deployments tests/e2e
+
+again: $(VENV)/.installed-dev ## Tests that failed in the last run, one at a time
+	$(BIN)/pytest -v --last-failed --last-failed-no-failures none
 
 bench: $(VENV)/.installed-dev ## Measure on this machine; tables here, JSON in bench/
 	$(BIN)/python -m cluster.bench

@@ -35,9 +35,15 @@ class AdminPassword:
 
     Argon2 is slow on purpose; clients that send Basic credentials with each request would feel it each time.
     So a pair that was right is remembered for a minute, as a keyed digest that is worth nothing elsewhere.
+
+    Args:
+        username: the administrator's name.
+        password_hash: the password's hash.
+        mark: stands for the password in sessions, the same in every process; nobody comes back from it.
     """
 
-    def __init__(self, username: str, password_hash: str) -> None:
+    def __init__(self, username: str, password_hash: str, mark: bytes = b"") -> None:
+        self.mark = mark
         self._username = username
         self._hash = password_hash
         self._hasher = PasswordHasher()
@@ -77,15 +83,21 @@ class AdminPassword:
 
 async def open_admin_password(settings: Settings) -> AdminPassword:
     """Return what knows the password that the operator set, or else the one that the first start made."""
-    given = settings.admin_password
-    kept = await asyncio.to_thread(_hash_for, given.get_secret_value() if given else None, settings.home)
+    given = settings.admin_password.get_secret_value() if settings.admin_password else None
+    kept = await asyncio.to_thread(_hash_for, given, settings.home)
     if kept is None:
         log.warning("no administrator can log in", remedy="set FACE_API_ADMIN_PASSWORD")
-    return AdminPassword(settings.admin_username, kept or NOBODYS)
+    mark = await asyncio.to_thread(_mark_of, given or kept or NOBODYS)
+    return AdminPassword(settings.admin_username, kept or NOBODYS, mark)
 
 
 def _hash_for(given: str | None, home: Path) -> str | None:
     return kept_password_hash(home) if given is None else hash_password(given)
+
+
+def _mark_of(secret: str) -> bytes:
+    """Return what is the same in all processes with this secret; slow, lest it be guessed from a session."""
+    return hashlib.scrypt(_text(secret), salt=b"facefleet sessions", n=2**14, r=8, p=1)
 
 
 def hash_password(password: str) -> str:

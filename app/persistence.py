@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import structlog
@@ -60,6 +60,7 @@ class PersistenceOptions:
         files_url: where this server gives out the local folder's objects.
         retention_days: how long images are kept; None for ever.
         bootstrap_key: a key that is to exist, with its webhook secret.
+        session_mark: stands for the administrator's password: sessions of another one are over.
     """
 
     home: Path
@@ -72,6 +73,7 @@ class PersistenceOptions:
     retention_days: int | None = None
     bootstrap_key: SecretStr | None = None
     bootstrap_webhook_secret: SecretStr | None = None
+    session_mark: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ async def open_persistence(options: PersistenceOptions) -> AsyncIterator[Persist
         stack.push_async_callback(traffic.close)
         keys = ApiKeys(database, usage)
         await _prepare(database, keys, options, stack)
-        sessions = AdminSessions(database)
+        sessions = AdminSessions(database, options.session_mark)
         storage = await _open_storage(database, options, stack) if options.storage_enabled else None
         maintenance = Maintenance(
             sessions,

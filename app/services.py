@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from app.admin_password import AdminPassword, open_admin_password
@@ -67,7 +67,8 @@ async def open_services(
             keys = OnlyKey(settings.bootstrap_key)
             yield Services(settings, engine, keys, limiter, admin, None, is_behind_edge, is_draining)
             return
-        async with open_persistence(persistence_options(settings)) as memory:
+        options = replace(persistence_options(settings), session_mark=admin.mark)
+        async with open_persistence(options) as memory:
             yield Services(settings, engine, memory.keys, limiter, admin, memory, is_behind_edge, is_draining)
     finally:
         await limiter.close()

@@ -31,7 +31,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from app.logs import configure_logging, current_request_id, traced
 from app.settings import load_settings
 from app.tasks.faces import shown_attributes
-from app.tasks.mask_work import FindJob, WriteAnimationJob, WriteChunkJob
+from app.tasks.mask_jobs import FindJob, WriteAnimationJob, WriteChunkJob
 from app.tasks.ports import WorkerDied
 from app.tasks.turns import Turns
 from deployments.crop_handles import PoolCropNetworks
@@ -46,7 +46,7 @@ from pipelines.video.analyze_chunk import ChunkAnalyzer
 from pipelines.video.records import write_record
 
 if TYPE_CHECKING:
-    from app.tasks.mask_work import MaskJob
+    from app.tasks.mask_jobs import MaskJob
     from app.tasks.video_work import ChunkJob
     from deployments.args import AppArgs
     from pipelines.embed_faces import FaceEmbedder

@@ -11,8 +11,9 @@ from app.services import open_services
 from app.settings import load_settings
 from app.tasks.image_work import ImagePipeline
 from app.tasks.importing import people_import
+from app.tasks.mask_animation import MaskAnimationPipeline
 from app.tasks.mask_image import MaskImagePipeline
-from app.tasks.mask_work import MaskAnimationPipeline, MaskVideoPipeline
+from app.tasks.mask_video import MaskVideoPipeline
 from app.tasks.opening import open_tasks
 from app.tasks.values import TaskType
 from app.tasks.video_work import AnimationPipeline, VideoPipeline

@@ -165,7 +165,13 @@ class ImageAnalyzer:
         check_detect_options(options)
         detector = self._detector(options.model)
         header = probe_picture(data)
-        looks = looks_at(header.upright_size, detector.spec, self._small_side, square=self._square)
+        looks = looks_at(
+            header.upright_size,
+            detector.spec,
+            self._small_side,
+            square=self._square,
+            more_side=options.more_side,
+        )
         reduction = 1 if keep_pixels else reduction_for(header, looks.large.picture)
         return _Plan(data, header, detector, looks, reduction, keep_pixels)
 

@@ -1,8 +1,9 @@
-"""How a detector is shown a picture, twice, and how what it says of both becomes one list of faces.
+"""How a detector is shown a picture, twice or more, and how what it says of both becomes one list of faces.
 
-    size -> Looks -> canvases: large, and small -> [detector] -> proposals of both -> candidates -> faces
+    size -> Looks -> canvases: large, and small -> [detector] -> proposals of all -> candidates -> faces
 
 The small canvas is for faces that fill the picture: there they have the size that detectors are trained for.
+Where no small face may be overlooked there is one canvas more, larger than the large one.
 """
 
 from __future__ import annotations
@@ -40,20 +41,28 @@ class Looks:
 
     Attributes:
         size: width and height of the upright picture, whose pixels faces are told in.
-        fits: of the large canvas, and of the small one where there is one.
+        fits: of the canvases, from the largest to the small one, where there is one.
+        full: of how many of them all faces count.
     """
 
     size: tuple[int, int]
     fits: tuple[Fit, ...]
+    full: int = 1
 
     @property
     def large(self) -> Fit:
-        """Return how the large canvas is laid out."""
+        """Return how the largest canvas is laid out."""
         return self.fits[0]
 
 
 def looks_at(
-    size: tuple[int, int], spec: DetectorSpec, small_side: int, *, square: bool = False, large_side: int = 0
+    size: tuple[int, int],
+    spec: DetectorSpec,
+    small_side: int,
+    *,
+    square: bool = False,
+    large_side: int = 0,
+    more_side: int = 0,
 ) -> Looks:
     """Return how pictures of a size are shown to a detector.
 
@@ -64,12 +73,16 @@ def looks_at(
         square: fill the detector's whole input square.
         large_side: longer side of the first canvas; 0 is the detector's own, as for a detector whose input
             is always that square.
+        more_side: longer side of a canvas more; none where the first is as large, or always that square.
     """
     large = (large_side, large_side) if large_side and not square else spec.input_size
     fits = [fit(size, large, spec.stride, square=square)]
+    if more_side > max(large) and not square:
+        fits.insert(0, fit(size, (more_side, more_side), spec.stride))
+    full = len(fits)
     if small_side:
         fits.append(fit(size, (small_side, small_side), spec.stride))
-    return Looks(size, tuple(fits))
+    return Looks(size, tuple(fits), full)
 
 
 def lay_out(pixels: NDArray[np.uint8], looks: Looks, pool: CanvasPool) -> tuple[NDArray[np.uint8], ...]:
@@ -85,10 +98,11 @@ def lay_out(pixels: NDArray[np.uint8], looks: Looks, pool: CanvasPool) -> tuple[
 
 def candidates_of(proposals: Sequence[Proposals], looks: Looks) -> Faces:
     """Return what was found on the canvases, in pixels of the picture."""
-    large, *rest = (
+    all_faces = [
         proposal.faces.scaled(1 / how.scale) for proposal, how in zip(proposals, looks.fits, strict=True)
-    )
-    found = Faces.concat([large, *(_filling(faces, looks.size) for faces in rest)])
+    ]
+    filling = [_filling(faces, looks.size) for faces in all_faces[looks.full :]]
+    found = Faces.concat([*all_faces[: looks.full], *filling])
     if len(found) > _MAX_CANDIDATES:
         found = found.take(np.argsort(-found.scores, kind="stable")[:_MAX_CANDIDATES])
     return found

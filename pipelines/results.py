@@ -33,7 +33,8 @@ class ImageFormat(str, Enum):
 class DetectOptions:
     """How to look for faces, and what to tell of each.
 
-    `model` None means the default detector, `max_faces` 0 no limit, `embed` that faces become vectors too.
+    `model` None means the default detector, `max_faces` 0 no limit, `embed` that faces become vectors too,
+    and `more_side` the longer side of a canvas on which small faces are looked for as well; 0 is none.
     """
 
     confidence: float = 0.5
@@ -42,6 +43,7 @@ class DetectOptions:
     model: str | None = None
     attributes: frozenset[Attribute] = frozenset()
     embed: bool = False
+    more_side: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ BLOCK_BYTES = MEBIBYTE
 
 
 class ScratchFile:
-    """Takes bytes in pieces; writes and hashes them in blocks, off the event loop."""
+    """Takes bytes in pieces; blocks of them are written and hashed on a thread while the next ones come."""
 
     def __init__(
         self, path: Path, limits: FetchLimits, on_progress: Callable[[int, int | None], None]
@@ -34,6 +34,7 @@ class ScratchFile:
         self._limits = limits
         self._on_progress = on_progress
         self._waiting = bytearray()
+        self._writing: tuple[asyncio.Task[None], int] | None = None
         self._written = 0
         self._hash = hashlib.sha256()
         self._whole = False
@@ -52,6 +53,8 @@ class ScratchFile:
     ) -> None:
         # Without an await: it must happen even while this task is being cancelled. Closing waits for a
         # block that a thread is still writing.
+        if self._writing is not None:
+            self._writing[0].cancel()
         with suppress(OSError):
             self._close()
         if not self._whole:
@@ -60,7 +63,8 @@ class ScratchFile:
     @property
     def size(self) -> int:
         """How many bytes have been taken."""
-        return self._written + len(self._waiting)
+        under_way = 0 if self._writing is None else self._writing[1]
+        return self._written + under_way + len(self._waiting)
 
     def expect(self, total: int | None) -> None:
         """Note how many bytes there will be, refusing too many before the first.
@@ -87,6 +91,7 @@ class ScratchFile:
 
     async def restart(self) -> None:
         """Forget all bytes."""
+        await self._landed()
         self._waiting.clear()
         self.total = None
         if self._written:
@@ -95,15 +100,25 @@ class ScratchFile:
     async def finish(self) -> str:
         """Keep the file and return its SHA-256 in hex."""
         await self._write()
+        await self._landed()
         await _on_disk(self._close)
         self._whole = True
         return self._hash.hexdigest()
 
     async def _write(self) -> None:
+        await self._landed()
         block = bytes(self._waiting)
-        await _on_disk(lambda: self._append(block))
         self._waiting.clear()
-        self._written += len(block)
+        self._writing = asyncio.create_task(_on_disk(lambda: self._append(block))), len(block)
+
+    async def _landed(self) -> None:
+        """Wait until the block before is on the disk: no more than one is under way."""
+        if self._writing is None:
+            return
+        task, size = self._writing
+        await task
+        self._writing = None
+        self._written += size
         self._on_progress(self._written, self.total)
 
     def _open(self) -> None:

@@ -1,8 +1,13 @@
-"""Who is logged in to the console. A cookie is but a random name for what is kept here: logout kills it."""
+"""Who is logged in to the console. A cookie is but a random name for what is kept here: logout kills it.
+
+What is kept is a digest of the cookie and of the password that it was given for: with another password no
+cookie of before is worth anything.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
@@ -21,10 +26,16 @@ LONGEST_TOKEN = 200
 
 
 class AdminSessions:
-    """The sessions of administrators."""
+    """The sessions of administrators.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        database: where they are kept.
+        mark: stands for the password that is right now.
+    """
+
+    def __init__(self, database: Database, mark: bytes = b"") -> None:
         self._database = database
+        self._mark = mark
 
     async def create(self, actor: Actor, lifetime: timedelta) -> str:
         """Log somebody in and return the cookie's value, which is kept nowhere."""
@@ -33,7 +44,7 @@ class AdminSessions:
         async with self._database.transaction() as tx:
             await tx.execute(
                 insert(AdminSessionRow).values(
-                    token_hash=_digest(token),
+                    token_hash=self._digest(token),
                     username=actor.who,
                     created_at=now,
                     expires_at=now + lifetime,
@@ -50,7 +61,7 @@ class AdminSessions:
         async with self._database.read() as tx:
             return await tx.scalar(
                 select(AdminSessionRow.username).where(
-                    AdminSessionRow.token_hash == _digest(token),
+                    AdminSessionRow.token_hash == self._digest(token),
                     AdminSessionRow.expires_at > now,
                     AdminSessionRow.revoked_at.is_(None),
                 )
@@ -61,7 +72,9 @@ class AdminSessions:
         async with self._database.transaction() as tx:
             ended = await tx.execute(
                 update(AdminSessionRow)
-                .where(AdminSessionRow.token_hash == _digest(token), AdminSessionRow.revoked_at.is_(None))
+                .where(
+                    AdminSessionRow.token_hash == self._digest(token), AdminSessionRow.revoked_at.is_(None)
+                )
                 .values(revoked_at=datetime.now(timezone.utc))
             )
             if ended.rowcount:
@@ -76,6 +89,5 @@ class AdminSessions:
         async with self._database.transaction() as tx:
             return (await tx.execute(delete(AdminSessionRow).where(over))).rowcount
 
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+    def _digest(self, token: str) -> bytes:
+        return hmac.digest(self._mark, token.encode("utf-8", "surrogateescape"), hashlib.sha256)

@@ -18,6 +18,7 @@ from pipelines.encode import encode_picture
 from pipelines.masking import mask_faces
 from pipelines.probe import probe_picture
 from pipelines.redact.choose import stays_visible
+from pipelines.redact.find import picture_side
 from pipelines.results import DetectOptions, EncodeOptions, ImageFormat, MaskOptions
 from pipelines.video.assembly import whole_box
 
@@ -81,11 +82,15 @@ class _ImageWork:
 
     async def analyse(self, number: int) -> bytes:  # noqa: ARG002 - there is only one
         """Return what was masked, and the name of the masked picture."""
-        embeds = self._who is not None
-        options = DetectOptions(confidence=self._options.confidence_threshold, embed=embeds)
+        smallest = self._options.min_face_size
+        options = DetectOptions(
+            confidence=self._options.confidence_threshold,
+            embed=self._who is not None,
+            more_side=picture_side(self._header.upright_size, smallest),
+        )
         detection = await self._engine.detect(self._data, options)
         boxes = detection.faces.boxes
-        is_hidden = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf) >= self._options.min_face_size
+        is_hidden = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf) >= smallest
         boxes = boxes[is_hidden & ~await self._visible(detection)]
         target = self._path.with_name(f"{self._path.name}-masked")
         image_format = self._asked.image_format or _like(self._header.format)

@@ -53,8 +53,11 @@ class MaskTaskRequest(Body):
     end_time: Seconds | None = Field(
         default=None, description="Video only. Seconds at which masking ends; default: end of file."
     )
-    min_face_size: Whole = Field(
-        default=SMALLEST_FACE, ge=0, le=LARGEST_FACE, description="Smallest face side in pixels."
+    min_face_size: Whole | None = Field(
+        default=None,
+        ge=0,
+        le=LARGEST_FACE,
+        description=f"Smallest face side in pixels; default: {SMALLEST_FACE}, of a picture 0: every face.",
     )
     confidence_threshold: float = Field(
         default=CONFIDENCE, ge=0, le=1, description="A face is masked whose track is as sure as this once."
@@ -130,12 +133,19 @@ def new_mask_task(
         type=kind,
         start_time=body.start_time if is_video else 0.0,
         end_time=body.end_time if is_video else None,
-        min_face_size=body.min_face_size,
+        min_face_size=_smallest(body.min_face_size, kind),
         confidence_threshold=body.confidence_threshold,
         library_id=body.library_id if body.keep or body.only else None,
         mask=mask,
     )
     return NewTask(options, body.media_url, body.callback_url, checked_metadata(body.metadata))
+
+
+def _smallest(asked: int | None, kind: TaskType) -> int:
+    if asked is not None:
+        return asked
+    # A picture hides what `/api/v1/mask` hides, which knows no smallest face.
+    return 0 if kind is TaskType.IMAGE else SMALLEST_FACE
 
 
 def _check_persons(body: MaskTaskRequest, *, can_recognize: bool) -> None:

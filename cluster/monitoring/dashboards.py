@@ -211,7 +211,9 @@ FLEET: Final = Dashboard(
                 "short",
                 (
                     Query(
-                        "sum by (deployment) (increase(ray_serve_deployment_replica_starts_total[10m]))",
+                        # Each replica has a counter of its own that stays at 1.
+                        "count by (deployment) (max_over_time(ray_serve_deployment_replica_starts_total[10m])"
+                        " unless on (replica) ray_serve_deployment_replica_starts_total offset 10m)",
                         "{{deployment}}",
                     ),
                 ),
@@ -242,7 +244,7 @@ FLEET: Final = Dashboard(
             Panel(
                 "Processor",
                 "percent",
-                (Query("max by (NodeAddress) (ray_node_cpu_utilization)", "{{NodeAddress}}"),),
+                (Query("max by (ip) (ray_node_cpu_utilization)", "{{ip}}"),),
                 "By node.",
             ),
             Panel(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 #: From this score on somebody may be a person, and from this on a look is one; a whole track must reach more.
 MAY_BE: Final = 0.60
-_IS, _TRACK_IS = 0.70, 0.80
+_IS, _TRACK_IS = 0.70, 0.90
 #: The share of a track's looks that must agree on who is to stay visible; and of those that suffice to hide.
 _AGREE, _SUSPECT = 0.7, 0.2
 #: Looks that a film must have of somebody who stays visible, and their quality where nobody is to be hidden.

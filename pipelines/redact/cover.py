@@ -13,6 +13,7 @@ the two directions is misled, and what either of them says is hidden.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 #: A face that is missed for half a second is hidden meanwhile; frames' times are uneven, hence the rest.
 BRIDGE_S = 0.6
+#: A face that is seen again after so long, and so near that it moved by that many of its sides at most, had
+#: turned away rather than gone.
+TURN_S, _NEAR = 1.6, 1.0
 #: Frames before and after a track in which it is hidden as well.
 GROW_FRAMES = 2
 #: Sides of a face by which what is hidden grows on each side, for each second to where it was seen.
@@ -96,6 +100,7 @@ class CoverOptions:
         first, last: places of the first and the last frame that may be touched.
         grow_frames: how many frames before and after a track are hidden as well.
         bridge_s: for how long a missed face is hidden.
+        turn_s: for how long one is that is seen again near to where it was.
     """
 
     confidence: float
@@ -103,6 +108,7 @@ class CoverOptions:
     last: int
     grow_frames: int = GROW_FRAMES
     bridge_s: float = BRIDGE_S
+    turn_s: float = TURN_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +168,7 @@ def cover(found: Sequence[FoundFrame], times: Sequence[float], options: CoverOpt
             if max(seen.confidence for _, seen in sightings) < options.confidence:
                 continue
             number = Counter(number_of[seen] for seen in track).most_common(1)[0][0]
-            for run in _runs(sightings, times, options.bridge_s):
+            for run in _runs(sightings, times, options):
                 for index, box in _hidden(run, times, (first, last), _step(frames), options):
                     regions[index].append(Region(box, number))
     return _in_order(regions)
@@ -274,14 +280,22 @@ def tracks_of(
     return [tracks[number][::direction] for number in sorted(tracks)]
 
 
-def _runs(sightings: Sightings, times: Sequence[float], bridge_s: float) -> list[Sightings]:
+def _runs(sightings: Sightings, times: Sequence[float], options: CoverOptions) -> list[Sightings]:
     """Part a track where its face was away for longer than is bridged."""
     runs = [sightings[:1]]
-    for (before, _), seen in pairwise(sightings):
-        if times[seen[0]] - times[before] > bridge_s:
+    for (before, was), (index, seen) in pairwise(sightings):
+        away_s = times[index] - times[before]
+        if away_s > options.bridge_s and (away_s > options.turn_s or not _is_near(was.box, seen.box)):
             runs.append([])
-        runs[-1].append(seen)
+        runs[-1].append((index, seen))
     return runs
+
+
+def _is_near(one: Box, two: Box) -> bool:
+    sides = math.sqrt(max(_area(one), _area(two)))
+    return (
+        math.hypot(one[0] + one[2] - two[0] - two[2], one[1] + one[3] - two[1] - two[3]) < 2 * _NEAR * sides
+    )
 
 
 def _step(frames: Sequence[FoundFrame]) -> int:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 FAINT = 0.6
 _LOOK_SIDE = 8
 #: Side that the smallest face should have on the detector's canvas, and how large that gets for its sake.
-_SEEN_PX, _MOST_SIDE = 8.0, 960
+_SEEN_PX, _MOST_SIDE, _MOST_PICTURE_SIDE = 8.0, 960, 1920
 #: What detectors have by themselves.
 _USUAL_SIDE = 640
 
@@ -77,9 +77,21 @@ def large_side(size: tuple[int, int], min_face_px: float) -> int:
     One face that is overlooked spoils a film, so small ones are worth a larger canvas than a detector has by
     itself; where only large ones are to be hidden, 0 leaves it at that.
     """
+    return _large_side(size, min_face_px, _MOST_SIDE)
+
+
+def picture_side(size: tuple[int, int], min_face_px: float) -> int:
+    """Return the longer side of the canvas on which small faces of a picture are looked for; 0 is none.
+
+    A picture is looked at once: its canvas may be larger than a film's.
+    """
+    return _large_side(size, min_face_px, _MOST_PICTURE_SIDE)
+
+
+def _large_side(size: tuple[int, int], min_face_px: float, most: int) -> int:
     longest = max(size)
     wanted = longest if min_face_px <= 0 else longest * _SEEN_PX / min_face_px
-    side = int(min(wanted, longest, _MOST_SIDE))
+    side = int(min(wanted, longest, most))
     return side if side > _USUAL_SIDE else 0
 
 

@@ -75,14 +75,45 @@ def remux(path: Path, info: VideoInfo, container: Container, target: Path) -> No
         InvalidOption: the container cannot hold one of the streams.
     """
     with opened(path, info.kind) as source, _container(target, container, info.tick_s) as result:
-        picture = video_stream(source, info.stream_index)
-        copies = {
-            picture.index: _copy(result, picture, container),
-            **_copied_streams(source, result, container),
-        }
-        _keep_words(picture, copies[picture.index])
-        for packet in _copied_packets(source, copies):
+        for packet in _copied_packets(source, _all_streams(source, info, result, container)):
             result.mux_one(packet)
+
+
+def can_remux(path: Path, info: VideoInfo, container: Container, scratch: Path) -> bool:
+    """Tell whether a video's picture may be copied where nothing is to be hidden.
+
+    It may not where the container cannot hold it, nor where frames are cut away by the container alone:
+    those were never looked at, and a copy would hold them still.
+
+    Args:
+        path: the video.
+        info: what its probe found.
+        container: what it would be copied to.
+        scratch: a path at which headers may be written.
+    """
+    with opened(path, info.kind) as source:
+        picture = video_stream(source, info.stream_index)
+        try:
+            with _container(scratch, container, info.tick_s) as result:
+                _copy(result, picture, container)
+                result.start_encoding()
+        except InvalidOption:
+            return False
+        finally:
+            scratch.unlink(missing_ok=True)
+        try:
+            return not any(packet.is_discard for packet in source.demux(picture))
+        except DECODING_ERRORS:
+            return True
+
+
+def _all_streams(
+    source: InputContainer, info: VideoInfo, result: OutputContainer, container: Container
+) -> dict[int, Stream]:
+    picture = video_stream(source, info.stream_index)
+    copy = _copy(result, picture, container)
+    _keep_words(picture, copy)
+    return {picture.index: copy, **_copied_streams(source, result, container)}
 
 
 @contextmanager

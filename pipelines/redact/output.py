@@ -29,6 +29,8 @@ _LOWEST_QUALITY = 1
 _EIGHT = 8
 _FULL_RANGE, _BT709 = 2, 1
 _PROGRESSIVE = 1
+#: FFmpeg's numbers of field orders in which the lower field is shown first; an encoder takes the upper one.
+_BOTTOM_FIRST = {3, 4}
 _UNSPECIFIED, _RGB = 2, 0
 
 
@@ -202,4 +204,5 @@ def _options(output: OutputFormat) -> dict[str, str]:
             "x265-params": "log-level=none:bframes=0:open-gop=0:pools=none:frame-threads=1:repeat-headers=0"
             + rest,
         }
-    return {"crf": f"{crf:g}", "preset": "veryfast", "bf": "0"}
+    fields = {"x264-params": "bff=1"} if output.source.field_order in _BOTTOM_FIRST else {}
+    return {"crf": f"{crf:g}", "preset": "veryfast", "bf": "0", **fields}

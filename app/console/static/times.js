@@ -19,7 +19,10 @@ const steps = [
 
 export function shownTime(moment, form) {
   const isOld = ["full", "exact"].includes(form) && moment.getFullYear() !== new Date().getFullYear();
-  return forms[isOld ? "old" : form].format(moment);
+  const parts = forms[isOld ? "old" : form].formatToParts(moment);
+  // A narrow column may part day and clock, and nothing else.
+  const clock = parts.findIndex((part) => part.type === "hour");
+  return parts.map(({ value }, place) => (place === clock - 1 ? value : value.replaceAll(" ", "\u00a0"))).join("");
 }
 
 function ago(moment) {

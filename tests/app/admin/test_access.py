@@ -161,6 +161,24 @@ async def test_a_session_of_a_former_administrator_is_over(
     assert (await stranger.get(SESSION, headers={"Cookie": f"{COOKIE}={token}"})).status_code == 401
 
 
+async def test_another_password_ends_all_sessions(engine: FakeEngine, tmp_path: Path, key: str) -> None:
+    """A cookie outlives a restart with the same password, and is worth nothing after one with another."""
+    cookies = httpx.Cookies()
+    for password, expected in (
+        (PASSWORD, 200),
+        (PASSWORD, 200),
+        ("another " + PASSWORD, 401),
+        (PASSWORD, 200),
+    ):
+        settings = embedded(tmp_path, key, admin_password=password)
+        async with open_services(settings, engine) as services, client_of(create_app(services)) as client:
+            if not cookies:
+                assert (await log_in(client)).status_code == 204
+                cookies = client.cookies
+            answer = await client.get(SESSION, headers={"Cookie": f"{COOKIE}={cookies[COOKIE]}"})
+            assert answer.status_code == expected, password
+
+
 async def test_the_lifetime_of_a_session_is_a_setting(engine: FakeEngine, tmp_path: Path, key: str) -> None:
     """Cookie and session live equally long."""
     settings = embedded(tmp_path, key, admin_session_ttl_s=60)

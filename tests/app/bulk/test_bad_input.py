@@ -222,10 +222,12 @@ def test_ctrl_c_and_two_at_once(bench: Bench) -> None:
         text=True,
     )
     _wait_for_results(bench.folder / "out", 2)
+    process.send_signal(signal.SIGSTOP)  # so that it is not done before it is interrupted
     second = _run_in_process(bench, manifest)
     assert second.returncode == 9
     assert "another process works in" in second.stderr
     process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGCONT)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130, said
     assert "Traceback" not in said

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app.tasks.mask_work import FindJob
+from app.tasks.mask_jobs import FindJob
 from app.tasks.ports import WorkerDied
 from pipelines.faces import Faces
 from pipelines.lane import HereLane
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from app.tasks.mask_work import MaskJob
+    from app.tasks.mask_jobs import MaskJob
 
 
 class DiscDetector:

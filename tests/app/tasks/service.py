@@ -15,8 +15,9 @@ from app.logs import configure_logging
 from app.services import open_services
 from app.settings import load_settings
 from app.tasks.image_work import ImagePipeline
+from app.tasks.mask_animation import MaskAnimationPipeline
 from app.tasks.mask_image import MaskImagePipeline
-from app.tasks.mask_work import MaskAnimationPipeline, MaskVideoPipeline
+from app.tasks.mask_video import MaskVideoPipeline
 from app.tasks.opening import open_tasks
 from app.tasks.runner import RunnerPace
 from app.tasks.values import TaskType

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.tasks.mask_animation import MaskAnimationPipeline
 from app.tasks.mask_image import MaskImagePipeline
-from app.tasks.mask_work import FindJob, MaskAnimationPipeline, MaskVideoPipeline
+from app.tasks.mask_jobs import FindJob
+from app.tasks.mask_video import MaskVideoPipeline
 from app.tasks.values import TaskType
 from pipelines.lane import HereLane
 from pipelines.redact.find import find_faces
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from app.libraries.recognition import Recognizer
-    from app.tasks.mask_work import MaskJob
+    from app.tasks.mask_jobs import MaskJob
     from tests.app.libraries.speaking_pictures import SpeakingEngine
 
 #: Anna beside a stranger, later beside Ben; and once more alone.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -19,8 +19,9 @@ from app.db.task_tables import TaskObjectRow
 from app.records.cleanup import Cleanup
 from app.storage.local import LocalStore
 from app.storage.signing import UrlSigner
+from app.tasks.mask_animation import MaskAnimationPipeline
 from app.tasks.mask_image import MaskImagePipeline
-from app.tasks.mask_work import MaskAnimationPipeline, MaskVideoPipeline
+from app.tasks.mask_video import MaskVideoPipeline
 from app.tasks.objects import TaskObjects, UrlOptions
 from app.tasks.runner import RunnerPace, TaskRunner
 from app.tasks.running import Workshop
@@ -28,13 +29,16 @@ from app.tasks.scratch import Scratch
 from app.tasks.signing import TextSigner
 from app.tasks.store import TaskStore
 from app.tasks.values import MaskTaskOptions, NewTask, Report, Status, TaskOptions, TaskType, read_task_id
+from pipelines.redact.output import Codec, Container
 from pipelines.results import MaskMethod
+from pipelines.video.probe import probe_video
 from tests.app.records.requests import until
 from tests.app.tasks.chunked import OneFile
 from tests.app.tasks.conftest import ALICE, BIG
 from tests.app.tasks.disc_masking import DiscMasker, disc
 from tests.fakes.engine import FakeEngine
 from tests.pipelines.redact.redacting import packets, times
+from tests.pipelines.video.edit_list import with_edits
 from tests.pipelines.video.rendered import Recipe, drawn, every_frame, render, steady
 
 if TYPE_CHECKING:
@@ -250,6 +254,34 @@ async def test_a_film_without_faces_is_copied(masking: Masking, tmp_path: Path) 
     assert found["summary"]["masked_frames"] == 0
 
 
+async def test_a_film_without_faces_becomes_what_was_asked_for(masking: Masking, tmp_path: Path) -> None:
+    """A codec or a container that the source's picture is not in is written anew, whether faces are found."""
+    path = render(Recipe(steady(60, 30), codec="libx264", size=(64, 48)), tmp_path / "film.mp4")
+    for container, codec, expected in (
+        (Container.MKV, None, "h264"),
+        (None, Codec.HEVC, "hevc"),
+        (Container.WEBM, None, "vp9"),
+    ):
+        mask = replace(SOLID, container=container, codec=codec)
+        options = TaskOptions(TaskType.VIDEO, min_face_size=500, mask=mask)
+        found = await masking.result(MaskVideoPipeline(DiscMasker()), options, path.read_bytes())
+        assert probe_video(found["file"]).info.codec == expected
+        assert times(found["file"]) == [pytest.approx(at, abs=1e-3) for at in times(path)]
+        assert found["summary"]["frames"] == 60
+
+
+async def test_what_nobody_looked_at_is_not_in_the_output(masking: Masking, tmp_path: Path) -> None:
+    """Frames that an edit list cuts away are in no output, though nothing is found in the others."""
+    plain = render(Recipe(steady(90, 30)), tmp_path / "plain.mp4")
+    path = with_edits(plain, tmp_path / "film.mp4", [(2000, 9_000)])
+    options = TaskOptions(TaskType.VIDEO, min_face_size=500, mask=SOLID)
+    found = await masking.result(MaskVideoPipeline(DiscMasker(), 0.001), options, path.read_bytes())
+    assert found["summary"]["masked_frames"] == 0
+    assert times(found["file"]) == times(path)
+    (written,) = packets(found["file"], "video").values()
+    assert len(written) == len(times(path)) < 90
+
+
 @pytest.mark.parametrize("kind", ["GIF", "PNG"])
 async def test_an_animation(masking: Masking, kind: str) -> None:
     """An animation is masked in every frame and keeps its delays."""
@@ -284,6 +316,24 @@ async def test_a_picture(masking: Masking) -> None:
     for region in frame["faces"]:
         x, y, width, height = region["bbox"]
         assert masked[y + height // 2, x + width // 2].max() < 20
+
+
+async def test_a_picture_loses_place_and_device(masking: Masking) -> None:
+    """Neither where, when nor with what a picture was taken comes through; it comes out upright."""
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "Camera & Sons", 6
+    exif.get_ifd(0x8825).update({1: "N", 2: (48.0, 51.0, 30.0)})
+    written = io.BytesIO()
+    Image.new("RGB", (320, 200), "white").save(written, "JPEG", exif=exif, comment=b"taken at home")
+    assert b"Camera & Sons" in written.getvalue()
+    found = await masking.result(
+        MaskImagePipeline(FakeEngine(remembers=False)), options_of(TaskType.IMAGE), written.getvalue()
+    )
+    data = found["file"].read_bytes()
+    assert all(word not in data for word in (b"Exif", b"Camera & Sons", b"taken at home"))
+    with Image.open(found["file"]) as image:
+        assert image.size == (200, 320)
+        assert not image.getexif()
 
 
 async def _is_true(value: bool) -> bool:  # noqa: FBT001 - a condition

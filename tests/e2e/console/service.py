@@ -22,7 +22,8 @@ from app.services import open_services
 from app.settings import load_settings
 from app.tasks.image_work import ImagePipeline
 from app.tasks.mask_image import MaskImagePipeline
-from app.tasks.mask_work import FindJob, MaskVideoPipeline, WriteAnimationJob, WriteChunkJob
+from app.tasks.mask_jobs import FindJob, WriteAnimationJob, WriteChunkJob
+from app.tasks.mask_video import MaskVideoPipeline
 from app.tasks.opening import open_tasks
 from app.tasks.values import TaskType
 from app.tasks.video_work import VideoPipeline
@@ -35,7 +36,7 @@ from pipelines.video.analyze_chunk import ChunkAnalyzer
 from pipelines.video.records import write_record
 
 if TYPE_CHECKING:
-    from app.tasks.mask_work import MaskJob
+    from app.tasks.mask_jobs import MaskJob
     from app.tasks.ports import MaskPipeline, MediaPipeline
     from app.tasks.video_work import ChunkJob
     from pipelines.ports import Detector, Lane

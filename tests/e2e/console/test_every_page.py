@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 #: Waits for every picture in sight.
 PICTURES = """Promise.all([...document.images].filter(image => image.src && image.checkVisibility()
     && image.getBoundingClientRect().top < innerHeight).map(image => image.decode().catch(() => 0)))"""
+#: Lines of the time that has most of them.
+LINES = """Math.max(0, ...[...document.querySelectorAll('td time, th time')]
+    .map(time => time.getClientRects().length))"""
 DESK: ViewportSize = {"width": 1360, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 800}
 
@@ -121,6 +124,8 @@ def test_pages_are_open_to_everybody(
         found = [] if look == "phone" else serious_problems(page)
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
             found.append("wider than the window")
+        if page.evaluate(LINES) > 2:
+            found.append("a time in more than two lines")
         if found:
             problems[name] = found
     context.close()

@@ -84,7 +84,8 @@ class Film:
         size: width and height.
         sounds: how many sound tracks.
         colours: range, space, primaries, transfer; in FFmpeg's numbers.
-        is_interlaced: whether each frame is two fields.
+        fields: which of two fields comes first, in x264's word; empty where frames are whole.
+        shape: width of a pixel by its height.
         metadata: of the container.
     """
 
@@ -96,7 +97,8 @@ class Film:
     size: tuple[int, int] = (96, 64)
     sounds: int = 1
     colours: tuple[int, int, int, int] = (2, 2, 2, 2)
-    is_interlaced: bool = False
+    fields: str = ""
+    shape: Fraction = Fraction(1)
     metadata: dict[str, str] = field(default_factory=dict)
     gop: int = 12
 
@@ -113,9 +115,10 @@ def film(path: Path, recipe: Film) -> Path:
         context.time_base = Fraction(1, 1000)
         context.gop_size, context.thread_count = recipe.gop, 1
         context.color_range, context.colorspace, context.color_primaries, context.color_trc = recipe.colours
-        if recipe.is_interlaced:
+        context.sample_aspect_ratio = recipe.shape
+        if recipe.fields:
             context.flags |= av.codec.context.Flags.interlaced_dct | av.codec.context.Flags.interlaced_me
-            context.options = {**recipe.options, "x264-params": "tff=1"}
+            context.options = {**recipe.options, "x264-params": f"{recipe.fields}=1"}
         audio_codec = "libopus" if recipe.suffix == ".webm" else "aac"
         sounds = [
             cast("AudioStream", container.add_stream(audio_codec, rate=RATE, layout="mono"))
@@ -161,22 +164,22 @@ def _play(container: Any, stream: AudioStream, tone: int, seconds: float) -> Non
     container.mux(stream.encode(None))
 
 
-def hour(path: Path) -> Path:
-    """Render an hour of a frame a minute, and of as many short sounds."""
+def hour(path: Path, tick_s: Fraction) -> Path:
+    """Render an hour of a frame about every minute, and of as many short sounds."""
     silent = film(path.with_name(f"silent{path.suffix}"), Film(suffix=path.suffix, sounds=1))
     with av.open(str(silent)) as reading, av.open(str(path), "w") as container:
         template = reading.streams.audio[0]
         picture = cast("VideoStream", container.add_stream("libx264", rate=30))
         context = picture.codec_context
         context.width, context.height, context.pix_fmt = 96, 64, "yuv420p"
-        context.time_base, context.gop_size, context.thread_count = Fraction(1, 1000), 2, 1
+        context.time_base, context.gop_size, context.thread_count = tick_s, 2, 1
         sound = container.add_stream_from_template(template)
         heard = [packet for packet in reading.demux(template) if packet.size][:60]
         for index in range(61):
             frame = av.VideoFrame.from_ndarray(scene(index, (96, 64)), format="bgr24").reformat(
                 format="yuv420p"
             )
-            frame.pts, frame.time_base = index * 60_000, Fraction(1, 1000)
+            frame.pts, frame.time_base = round(index * 60 / tick_s), tick_s
             container.mux(picture.encode(frame))
         container.mux(picture.encode(None))
         for index, packet in enumerate(heard):
@@ -184,6 +187,28 @@ def hour(path: Path) -> Path:
             packet.pts = packet.dts = (index * 60 + 57) * RATE + 11 * index
             container.mux(packet)
     return path
+
+
+def described(path: Path) -> list[dict[str, Any]]:
+    """Return what a player is told of each stream, as `ffprobe` would print it."""
+    with av.open(str(path)) as container:
+        return [
+            {
+                "type": stream.type,
+                "codec": stream.codec_context.name if stream.codec_context else None,
+                "header": stream.codec_context.extradata if stream.codec_context else None,
+                "language": stream.metadata.get("language"),
+                "disposition": stream.disposition,
+                "seconds": round(float(stream.duration * stream.time_base), 2) if stream.duration else None,
+                "time base": stream.time_base,
+                "size": (stream.codec_context.width, stream.codec_context.height)
+                if isinstance(stream, av.VideoStream)
+                else None,
+                "shape": stream.sample_aspect_ratio if isinstance(stream, av.VideoStream) else None,
+                "rate": stream.codec_context.sample_rate if isinstance(stream, av.AudioStream) else None,
+            }
+            for stream in container.streams
+        ]
 
 
 def packets(path: Path, kind: str) -> dict[int, list[tuple[Any, ...]]]:

@@ -113,19 +113,75 @@ def test_fractions_of_a_second_stay(tmp_path: Path) -> None:
     assert [struct.unpack_from(">HH", out, at + 24) for at in places] == [(1, 30)] * 5
 
 
-def test_nothing_hidden_keeps_the_blocks(tmp_path: Path) -> None:
-    """Without a face the frames are the file's own; words about it are gone."""
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("kind", ["GIF", "PNG"])
+def test_frames_come_and_go(tmp_path: Path, kind: str, seed: int) -> None:
+    """Frames that are alike, that change in part, that are clear in part: each is seen as it was."""
+    rng = np.random.default_rng(seed)
+    pixels = [np.dstack([scene(0, (32, 24)) // 64 * 64, np.full((24, 32), 255, np.uint8)])]
+    for _ in range(7):
+        after = pixels[-1].copy()
+        x, y = rng.integers(0, 24), rng.integers(0, 18)
+        if change := rng.integers(0, 4):
+            after[y : y + 6, x : x + 8] = [(200, 30, 60, 255), (0, 0, 0, 0), pixels[0][0, 0]][change - 1]
+        pixels.append(after)
+    frames = [Image.fromarray(each) for each in pixels]
+    delays = rng.choice([0, 10, 40, 250, 65_000], 8).tolist()
+    path = tmp_path / f"a.{kind.lower()}"
+    frames[0].save(path, kind, save_all=True, append_images=frames[1:], duration=delays, disposal=2)
+    count = len(frames_of(path))
+    out = masked(path, {count - 1: [(0.0, 0.0, 2.0, 2.0)]})
+    assert said(out, "duration") == said(path, "duration")
+    for old, new in zip(frames_of(path), frames_of(out), strict=True):
+        shown = old[:, :, 3] > 0
+        assert ((new[:, :, 3] > 0) == shown).all()
+        shown[:2, :2] = False
+        assert (old[shown] == new[shown]).all()
+
+
+def test_where_frames_differ_by_what_is_hidden_alone(tmp_path: Path) -> None:
+    """Frames that only a face tells apart are all there afterwards, with the longest delays there are."""
+    frames = [scene(0, (64, 48))[:, :, ::-1].copy() for _ in range(4)]
+    for index, pixels in enumerate(frames):
+        pixels[6:14, 6:14] = 60 * index
+    stills = [Image.fromarray(pixels).quantize(64) for pixels in frames]
+    path, delays = tmp_path / "a.gif", [100, 655_350, 655_350, 20]
+    stills[0].save(path, "GIF", save_all=True, append_images=stills[1:], duration=delays, loop=0)
+    out = masked(path, {index: [BOX] for index in range(4)})
+    assert said(out, "duration") == delays
+    assert all(new[4:17, 4:17, :3].max() < 60 for new in frames_of(out))
+
+
+@pytest.mark.parametrize("boxes", [{}, {1: [BOX]}])
+def test_words_are_left_out(
+    tmp_path: Path, boxes: dict[int, list[tuple[float, float, float, float]]]
+) -> None:
+    """Delays and rounds stay whether a face is hidden or not; words are gone, and without a face no pixel."""
     gif = animation(tmp_path / "a.gif", "GIF", comment=b"taken at home", loop=2)
     words = PngImagePlugin.PngInfo()
     words.add_text("Comment", "taken at home")
+    words.add(b"gAMA", struct.pack(">I", 33_333))
     png = animation(tmp_path / "a.png", "PNG", pnginfo=words)
     for path in (gif, png):
         assert b"taken at home" in path.read_bytes()
-        out = masked(path, {})
+        out = masked(path, boxes)
         assert b"taken at home" not in out.read_bytes()
         assert said(out, "duration") == DELAYS
         assert said(out, "loop") == said(path, "loop")
-        assert all((one == two).all() for one, two in zip(frames_of(path), frames_of(out), strict=True))
+        assert said(out, "gamma")[0] == said(path, "gamma")[0]
+        if not boxes:
+            assert all((one == two).all() for one, two in zip(frames_of(path), frames_of(out), strict=True))
+
+
+def test_a_picture_that_is_no_frame_does_not_come_along(tmp_path: Path) -> None:
+    """What an APNG shows where animations are unknown was never looked at, and is not in the output."""
+    frames = [Image.fromarray(scene(index, (64, 48))) for index in range(3)]
+    path = tmp_path / "a.png"
+    frames[0].save(path, "PNG", save_all=True, default_image=True, append_images=frames[1:], duration=50)
+    out = masked(path, {})
+    assert b"IDAT" in out.read_bytes()
+    assert out.read_bytes().index(b"fcTL") < out.read_bytes().index(b"IDAT")
+    assert all((one == two).all() for one, two in zip(frames_of(path)[1:], frames_of(out), strict=True))
 
 
 def test_every_frame_is_given(tmp_path: Path) -> None:

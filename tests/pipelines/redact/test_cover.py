@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.redact.cover import CoverOptions, FoundFrame, Sighting, cover, cuts
+from pipelines.redact.cover import TURN_S, CoverOptions, FoundFrame, Sighting, cover, cuts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,8 +71,17 @@ def test_a_face_of_frames_10_and_14_is_hidden_from_8_to_16() -> None:
 def test_a_face_that_is_away_for_long_is_not_bridged() -> None:
     """Two seconds are a face that left and another that came: what stood there meanwhile is to be seen."""
     box = around(200, 200)
-    found = covered({10: [(box, 0.9)], 40: [(box, 0.9)]}, 60)
-    assert sorted(found.regions) == [*range(8, 13), *range(38, 43)]
+    found = covered({10: [(box, 0.9)], 70: [(box, 0.9)]}, 90)
+    assert sorted(found.regions) == [*range(8, 13), *range(68, 73)]
+
+
+def test_a_face_that_turned_away_is_hidden_meanwhile() -> None:
+    """Who is seen again after a second and a half, near by, was there; who is seen elsewhere had gone."""
+    near = covered({10: [(around(200, 200), 0.9)], 55: [(around(240, 200), 0.9)]}, 60)
+    assert sorted(near.regions) == list(range(8, 58))
+    assert all(hides(near, index, around(200 + (index - 10) * 40 / 45, 200)) for index in range(10, 56))
+    far = covered({10: [(around(200, 200), 0.9)], 55: [(around(290, 200), 0.9)]}, 60)
+    assert sorted(far.regions) == [*range(8, 13), *range(53, 58)]
 
 
 def test_faint_sightings_count_where_the_track_is_sure() -> None:
@@ -274,7 +283,7 @@ def test_regions_stay_within_reach(seen: dict[int, list[tuple[Box, float]]]) -> 
     looked = [index for index, faces in seen.items() if faces]
     for index, regions in found.regions.items():
         assert 0 <= index < 60
-        assert min(abs(index - at) for at in looked) <= 10
+        assert min(abs(index - at) for at in looked) <= TURN_S * RATE / 2
         for region in regions:
             assert region.box[0] < region.box[2]
             assert region.box[1] < region.box[3]

@@ -11,11 +11,23 @@ import numpy as np
 import pytest
 
 from pipelines.errors import InvalidMedia, InvalidOption, UnsupportedMedia
+from pipelines.redact.join import can_remux
 from pipelines.redact.output import Codec, Container, OutputOptions
 from pipelines.redact.plan import Span
 from pipelines.redact.source import look_at
 from pipelines.video.probe import probe_video
-from tests.pipelines.redact.redacting import Film, film, hour, packets, pictures, redact, times
+from tests.pipelines.redact.redacting import (
+    Film,
+    described,
+    film,
+    hour,
+    packets,
+    pictures,
+    redact,
+    times,
+)
+from tests.pipelines.video.edit_list import with_edits
+from tests.pipelines.video.rendered import Recipe, render, steady
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +35,11 @@ if TYPE_CHECKING:
     from pipelines.video.probe import VideoProbe
 
 HDR = (1, 9, 9, 16)
+#: The display that an HDR film was made on, and how bright it gets.
+BRIGHT = (
+    "log-level=none:hdr10=1:max-cll=1000,400:"
+    "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1)"
+)
 FACE = (4.0, 4.0, 17.0, 17.0)
 UNEVEN = tuple(np.cumsum([0, *np.random.default_rng(1).integers(5, 120, 59)]).tolist())
 
@@ -56,10 +73,10 @@ KINDS = {
     "4:2:2": Film(pixel_format="yuv422p"),
     "full range": Film(colours=(2, 5, 5, 6)),
     "ten bits": Film(pixel_format="yuv420p10le"),
-    "HDR": Film(
-        pixel_format="yuv420p10le", codec="libx265", colours=HDR, options={"x265-params": "log-level=none"}
-    ),
-    "interlaced": Film(is_interlaced=True),
+    "HDR": Film(pixel_format="yuv420p10le", codec="libx265", colours=HDR, options={"x265-params": BRIGHT}),
+    "interlaced": Film(fields="tff"),
+    "interlaced, lower field first": Film(fields="bff"),
+    "wide pixels": Film(shape=Fraction(4, 3)),
     "motion JPEG": Film(suffix=".mov", codec="mjpeg", pixel_format="yuvj420p"),
     "ProRes": Film(suffix=".mov", codec="prores_ks", pixel_format="yuv422p10le"),
 }
@@ -80,9 +97,18 @@ def test_every_kind_keeps_what_it_is(tmp_path: Path, recipe: Film) -> None:
     sound = packets(source, "audio")
     assert len(sound) == recipe.sounds
     assert packets(masked, "audio") == sound
+    told = [
+        [{**each, "codec": None, "header": None} if each["type"] == "video" else each for each in streams]
+        for streams in (described(source), described(masked))
+    ]
+    assert told[1] == told[0]
+    looks = look_at(source, before), look_at(masked, after)
+    assert (looks[1].field_order, looks[1].shape) == (looks[0].field_order, looks[0].shape)
+    assert looks[1].mastering == looks[0].mastering
+    assert bool(looks[0].mastering) == (recipe.codec == "libx265")
     old, new = pictures(source), pictures(masked)
     for one, two in zip(old, new, strict=True):
-        assert two.interlaced_frame == recipe.is_interlaced
+        assert two.interlaced_frame == bool(recipe.fields)
         assert (two.color_primaries, two.color_trc) == (one.color_primaries, one.color_trc)
         if one.colorspace != 2:
             assert two.colorspace == one.colorspace
@@ -117,6 +143,8 @@ def test_a_turned_video_stays_turned(tmp_path: Path, rotation: int) -> None:
     }[rotation]
     masked = redact(source, tmp_path / "masked.mp4", lambda _: seen)
     assert probe_video(masked).info.orientation == info.orientation != 1
+    copied = redact(source, tmp_path / "copied.mp4", lambda _: None)
+    assert probe_video(copied).info.orientation == info.orientation
     for frame in pictures(masked):
         assert grey(frame)[6:14, 6:14].max() < 40
 
@@ -129,6 +157,52 @@ def test_without_a_face_packets_are_copied(tmp_path: Path, suffix: str) -> None:
     masked = redact(source, tmp_path / f"masked{suffix}", lambda _: None)
     assert packets(masked, "video") == packets(source, "video")
     assert packets(masked, "audio") == packets(source, "audio")
+    assert described(masked) == described(source)
+
+
+def test_what_the_container_alone_cuts_away_is_not_copied(tmp_path: Path) -> None:
+    """Frames that an edit list hides were never looked at: such a film may not be copied; others may."""
+    plain = render(Recipe(steady(90, 30)), tmp_path / "plain.mp4")
+    edited = with_edits(plain, tmp_path / "edited.mp4", [(2000, 9_000)])
+    for path, container, expected in (
+        (plain, Container.MP4, True),
+        (plain, Container.WEBM, False),
+        (edited, Container.MP4, False),
+    ):
+        info = probe_video(path).info
+        assert can_remux(path, info, container, tmp_path / "headers") == expected
+    assert not (tmp_path / "headers").exists()
+    masked = redact(edited, tmp_path / "masked.mp4", lambda _: FACE)
+    assert times(masked) == times(edited)
+    with av.open(str(masked)) as container:
+        assert sum(bool(packet.size) for packet in container.demux(video=0)) == len(times(edited))
+
+
+@pytest.mark.parametrize("face", [FACE, None])
+def test_other_pictures_are_left_out(tmp_path: Path, face: Any) -> None:  # noqa: ANN401
+    """A cover and a second camera do not come along, and are named."""
+    plain = film(tmp_path / "plain.mkv", Film(suffix=".mkv"))
+    source = tmp_path / "film.mkv"
+    with av.open(str(plain)) as reading, av.open(str(source), "w") as writing:
+        copies = [writing.add_stream_from_template(stream, opaque=True) for stream in reading.streams]
+        second = writing.add_stream_from_template(reading.streams.video[0], opaque=True)
+        writing.add_attachment("cover.jpg", "image/jpeg", b"a picture of somebody")
+        for packet in reading.demux():
+            if packet.size:
+                again = av.Packet(bytes(packet)) if packet.stream_index == 0 else None
+                if again is not None:
+                    again.pts, again.dts, again.time_base = packet.pts, packet.dts, packet.time_base
+                    again.stream = second
+                packet.stream = copies[packet.stream_index]
+                writing.mux(packet)
+                if again is not None:
+                    writing.mux(again)
+    assert b"somebody" in source.read_bytes()
+    left_out = look_at(source, probe_video(source)).left_out
+    assert left_out == ("video stream 2", "video stream 3")
+    masked = redact(source, tmp_path / "masked.mkv", lambda _: face)
+    assert [each["type"] for each in described(masked)] == ["video", "audio"]
+    assert b"somebody" not in masked.read_bytes()
 
 
 @pytest.mark.parametrize("face", [FACE, None])
@@ -272,13 +346,28 @@ def test_frames_without_times_are_refused(tmp_path: Path) -> None:
         look_at(source, untimed)
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_sound_and_picture_stay_together_for_an_hour(tmp_path: Path, suffix: str) -> None:
-    """After an hour each frame and each packet of sound still has the time that it had: nothing drifts."""
-    source = hour(tmp_path / f"film{suffix}")
-    masked = redact(source, tmp_path / f"masked{suffix}", lambda _: FACE)
-    assert times(source)[-1] == 3600
-    assert times(masked) == times(source)
-    sound = packets(source, "audio")
+@pytest.mark.parametrize("face", [FACE, None])
+@pytest.mark.parametrize(
+    ("suffix", "container"),
+    [(".mp4", None), (".mkv", None), (".mp4", Container.MOV), (".mp4", Container.MKV)],
+)
+@pytest.mark.parametrize("tick_s", [Fraction(1, 1000), Fraction(1001, 30_000)], ids=["ms", "29.97"])
+def test_sound_and_picture_stay_together_for_an_hour(
+    tmp_path: Path,
+    suffix: str,
+    container: Container | None,
+    tick_s: Fraction,
+    face: Any,  # noqa: ANN401
+) -> None:
+    """At the end of an hour sound and picture are as far apart as they were, to a millisecond or less."""
+    source = hour(tmp_path / f"film{suffix}", tick_s)
+    masked = redact(source, tmp_path / "masked", lambda _: face, OutputOptions(container))
+    before, after = times(source), times(masked)
+    assert before[-1] == pytest.approx(3600, abs=0.02)
+    sound, kept = packets(source, "audio"), packets(masked, "audio")
     assert sound[0][-1][0] > 3590
-    assert packets(masked, "audio") == sound
+    drift = (after[-1] - before[-1]) - (kept[0][-1][0] - sound[0][-1][0])
+    assert abs(drift) < Fraction(1, 1000)
+    if container is not Container.MKV:
+        assert after == before
+        assert kept == sound
