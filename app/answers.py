@@ -13,6 +13,7 @@ import anyio
 import numpy as np
 
 from app.attributes import attributes_answer
+from app.draining import DRAINING
 from app.logs import log_bug
 from pipelines.faces import POINT_NAMES
 
@@ -191,7 +192,8 @@ async def health_answer(services: Services) -> tuple[bool, dict[str, Any]]:
         _ask("the database", database.problem() if database else None),
         _ask("the object storage", objects.problem() if objects else None),
     )
-    problems = [each for each in (engine_problem, database_problem, storage_problem) if each]
+    draining = DRAINING if services.is_draining else None
+    problems = [each for each in (draining, engine_problem, database_problem, storage_problem) if each]
     answer = {
         "status": "unavailable" if problems else "ok",
         "model": spec.name,

@@ -20,6 +20,7 @@ from app.door_two import door_two
 from app.door_two_libraries import library_routes, person_routes
 from app.door_two_recognition import body_limit, recognition_routes
 from app.door_two_uploads import part_limit, upload_routes
+from app.draining import NoNewWork
 from app.errors import error_response
 from app.files import file_routes
 from app.middleware import BodyGuard, RequestRecord, request_id_of
@@ -84,6 +85,7 @@ def create_app(
             Middleware(RequestRecord, id_is_outside=services.is_behind_edge, count=_counting(services)),
             *_cors(settings),
             Middleware(BodyGuard, limit_for=_limits(settings), timeout_s=settings.upload_timeout_s),
+            *([Middleware(NoNewWork)] if services.is_draining else []),
         ],
         exception_handlers={
             FacefleetError: _answer_error,

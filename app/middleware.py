@@ -16,8 +16,8 @@ import anyio
 import structlog
 
 from app.errors import DOOR_TWO, BodyTooSlow, MalformedBody, error_response
-from app.logs import log_bug
-from pipelines.errors import MediaTooLarge
+from app.logs import log_bug, traced
+from pipelines.errors import MediaTooLarge, Unavailable
 from pipelines.metrics import REQUESTS_IN_WORK
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ ANSWER_HEADERS = "facefleet.answer_headers"
 HEADER = b"x-request-id"
 #: An incoming id is taken over when it can do no harm in a log, a header or a file name.
 HARMLESS_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+#: W3C's trace context; its trace id is the request's where no other is sent.
+TRACE = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+TRACE_HEADER = b"traceparent"
 #: How much of a body that nobody wants is still read, so that its sender gets to see the answer. A
 #: connection that is closed while the sender writes is reset, and the answer is lost on the way.
 LINGER_BYTES = 64 * 1024 * 1024
@@ -99,7 +102,8 @@ class RequestRecord:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_id)
+            with traced(request_id):
+                await self._app(scope, receive, send_with_id)
         except ClientGone:
             pass
         finally:
@@ -115,6 +119,7 @@ class RequestRecord:
                 route=route,
                 status=status,
                 ms=took_ms,
+                **_trace_beside(scope, request_id),
             )
 
 
@@ -145,7 +150,7 @@ class BodyGuard:
         except ClientGone:
             raise
         except Exception as error:
-            if not isinstance(error, (MediaTooLarge, MalformedBody)):
+            if not isinstance(error, (MediaTooLarge, MalformedBody, Unavailable)):
                 log_bug("bug", error, request_id=request_id_of(scope))
             if answer.started:
                 raise
@@ -248,4 +253,16 @@ def _new_id(scope: Scope) -> str:
 
 def _incoming_id(scope: Scope) -> str | None:
     raw: bytes | None = next((value for name, value in scope["headers"] if name == HEADER), None)
-    return raw.decode() if raw and HARMLESS_ID.fullmatch(raw) else None
+    return raw.decode() if raw and HARMLESS_ID.fullmatch(raw) else _trace_id(scope)
+
+
+def _trace_id(scope: Scope) -> str | None:
+    raw: bytes | None = next((value for name, value in scope["headers"] if name == TRACE_HEADER), None)
+    found = TRACE.fullmatch(raw) if raw else None
+    return found[1].decode() if found else None
+
+
+def _trace_beside(scope: Scope, request_id: str) -> dict[str, str]:
+    """Return the caller's trace for the log, where the request goes by another id."""
+    trace_id = _trace_id(scope)
+    return {} if trace_id in {None, request_id} else {"trace_id": str(trace_id)}

@@ -38,6 +38,7 @@ class Services:
         memory: everything that is kept; None where the service runs without a database.
         is_behind_edge: whether our own proxy stands before the app. It already puts `X-Request-Id` on every
             request and answer, and says who the client is.
+        is_draining: whether it is being taken out of work and takes nothing new.
     """
 
     settings: Settings
@@ -47,11 +48,12 @@ class Services:
     admin: AdminPassword
     memory: Persistence | None
     is_behind_edge: bool = False
+    is_draining: bool = False
 
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, engine: ImageEngine, *, is_behind_edge: bool = False
+    settings: Settings, engine: ImageEngine, *, is_behind_edge: bool = False, is_draining: bool = False
 ) -> AsyncIterator[Services]:
     """Open everything that these settings ask for; leaving the block writes what is still in memory.
 
@@ -63,11 +65,11 @@ async def open_services(
     try:
         if not settings.database_enabled:
             keys = OnlyKey(settings.bootstrap_key)
-            yield Services(settings, engine, keys, limiter, admin, None, is_behind_edge)
+            yield Services(settings, engine, keys, limiter, admin, None, is_behind_edge, is_draining)
             return
         options = replace(persistence_options(settings), session_mark=admin.mark)
         async with open_persistence(options) as memory:
-            yield Services(settings, engine, memory.keys, limiter, admin, memory, is_behind_edge)
+            yield Services(settings, engine, memory.keys, limiter, admin, memory, is_behind_edge, is_draining)
     finally:
         await limiter.close()
 

@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "down": ("cluster.service_cli", "down"),
     "status": ("cluster.status_cli", "status"),
     "scale": ("cluster.scale_cli", "scale"),
+    "drain": ("cluster.drain_cli", "drain"),
     "migrate": ("app.commands.migrating", "migrate"),
     "metrics": ("cluster.metrics_cli", "metrics"),
     "doctor": ("cluster.doctor_cli", "doctor"),

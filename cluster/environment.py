@@ -123,7 +123,7 @@ def everywhere(settings: Settings) -> dict[str, str]:
         # that is late once or twice is not taken out, all others with it.
         "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
         "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "30",
-        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",  # one that is gone is seen at the third look
+        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",  # one that is gone is seen at the third look
         "RAY_SERVE_HAPROXY_HEALTH_CHECK_FASTINTER": "1s",  # the time that a check may take as well
         "RAY_SERVE_HAPROXY_HEALTH_CHECK_DOWNINTER": "1s",
         "RAY_SERVE_HAPROXY_HEALTH_CHECK_FALL": "3",

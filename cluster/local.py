@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,8 @@ from cluster.ray_start import start_ray
 from cluster.scaling import scaled
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from app.settings import Settings
     from cluster.environment import Place
     from cluster.ports import Ports
@@ -142,6 +144,25 @@ def scale(settings: Settings, wishes: list[Wish]) -> None:
         ServiceProblem: there is no service, or it could not be changed.
         BadWish: a wish cannot be fulfilled.
     """
+
+    def wished(shape: dict[str, Any], now: dict[str, Any], running: Running) -> dict[str, Any]:
+        return scaled(shape, now, wishes, has_gpu=_has_gpu(running))
+
+    redeploy(settings, wished)
+
+
+def redeploy(
+    settings: Settings, changed: Callable[[dict[str, Any], dict[str, Any], Running], dict[str, Any]]
+) -> Running:
+    """Give the running service another shape, until its next start.
+
+    Args:
+        settings: the operator's.
+        changed: makes it, of the shape that was started, the one that is there now, and what runs.
+
+    Raises:
+        ServiceProblem: there is no service, or it could not be changed.
+    """
     place = place_of(settings)
     with FileLock(place.run / "lock"):
         running = read_state(place)
@@ -151,11 +172,12 @@ def scale(settings: Settings, wishes: list[Wish]) -> None:
         os.environ.update(environment(settings, place, ports_for(place.home)))
         shape = yaml.safe_load(shape_file(place).read_text())
         now = yaml.safe_load(_current_shape(place).read_text())
-        made = scaled(shape, now, wishes, has_gpu=_has_gpu(running))
+        made = changed(shape, now, running)
         wanted = place.run / "wanted.yaml"
         wanted.write_text(yaml.safe_dump(made, sort_keys=False))
         deploy(running, read_config(wanted, settings))
         wanted.replace(scaled_file(place))
+        return running
 
 
 def _current_shape(place: Place) -> Path:
@@ -166,9 +188,19 @@ def _current_shape(place: Place) -> Path:
 def _has_gpu(running: Running) -> bool:
     import ray  # noqa: PLC0415 - the environment must be set first
 
-    ray.init(address=running.ray_address, log_to_driver=False, logging_level=logging.ERROR)
-    try:
+    with connected(running.ray_address):
         return bool(ray.cluster_resources().get("GPU", 0) > 0)
+
+
+@contextmanager
+def connected(address: str) -> Iterator[None]:
+    """Speak with this Ray while the block runs; the environment of its service must be set."""
+    import ray  # noqa: PLC0415 - the environment must be set first
+
+    ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR)
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    try:
+        yield
     finally:
         ray.shutdown()
 
@@ -234,30 +266,25 @@ def read_config(path: Path, settings: Settings) -> dict[str, Any]:
 
 def deploy(running: Running, config: dict[str, Any]) -> None:
     """Bring the applications of this configuration up on the Ray that runs."""
-    import ray  # noqa: PLC0415 - the environment must be set first
-    from ray import serve  # noqa: PLC0415
+    from ray import serve  # noqa: PLC0415 - the environment must be set first
 
-    from deployments.application import build, leaving_deployments  # noqa: PLC0415
+    from deployments.application import build, leaving_deployments  # noqa: PLC0415 - as above
 
-    ray.init(
-        address=running.ray_address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR
-    )
-    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     try:
-        serve.start(proxy_location=config["proxy_location"], http_options=config["http_options"])
-        for application in config["applications"]:
-            name, prefix, args = (application[key] for key in ("name", "route_prefix", "args"))
-            if leaving := leaving_deployments(args, _deployments(name)):
-                # Serve takes away at once what a shape does not have, though replicas of the shape before
-                # still call it until they are replaced: those requests would be lost.
-                serve.run(build(args.model_copy(update={"leaving": leaving})), name=name, route_prefix=prefix)
-                _wait_for_replaced(name)
-            serve.run(build(args), name=name, route_prefix=prefix)
+        with connected(running.ray_address):
+            serve.start(proxy_location=config["proxy_location"], http_options=config["http_options"])
+            for application in config["applications"]:
+                name, prefix, args = (application[key] for key in ("name", "route_prefix", "args"))
+                if leaving := leaving_deployments(args, _deployments(name)):
+                    # Serve takes away at once what a shape does not have, though replicas of the shape before
+                    # still call it until they are replaced: those requests would be lost.
+                    before = build(args.model_copy(update={"leaving": leaving}))
+                    serve.run(before, name=name, route_prefix=prefix)
+                    wait_for_replaced(name)
+                serve.run(build(args), name=name, route_prefix=prefix)
     except RuntimeError as error:
         message = f"the service could not be deployed: {error}"
         raise ServiceProblem(message) from error
-    finally:
-        ray.shutdown()
 
 
 def _deployments(application: str) -> tuple[str, ...]:
@@ -268,8 +295,8 @@ def _deployments(application: str) -> tuple[str, ...]:
     return tuple(found.deployments) if found else ()
 
 
-def _wait_for_replaced(application: str) -> None:
-    """Return once no replica is on its way out any more, or when none should be."""
+def wait_for_replaced(application: str) -> bool:
+    """Return once no replica is on its way out any more; False where one still is when none should be."""
     from ray import serve  # noqa: PLC0415 - the environment must be set first
 
     deadline = time.monotonic() + REPLACED_WITHIN_S
@@ -279,8 +306,9 @@ def _wait_for_replaced(application: str) -> None:
         for each in deployments:
             states |= {state for state, count in each.replica_states.items() if count}
         if "STOPPING" not in states:
-            return
+            return True
         time.sleep(0.2)
+    return False
 
 
 def wait_until_up(running: Running) -> None:
@@ -317,15 +345,10 @@ def _health(running: Running) -> dict[str, Any]:
 
 
 def _drain(running: Running) -> None:
-    import ray  # noqa: PLC0415 - the environment must be set first
-    from ray import serve  # noqa: PLC0415
+    from ray import serve  # noqa: PLC0415 - the environment must be set first
 
-    ray.init(
-        address=running.ray_address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR
-    )
-    logging.getLogger("ray.serve").setLevel(logging.WARNING)
-    # One after the other: replicas finish what they have while HAProxy still carries the answers.
-    for name in serve.status().applications:
-        serve.delete(name)
-    serve.shutdown()
-    ray.shutdown()
+    with connected(running.ray_address):
+        # One after the other: replicas finish what they have while HAProxy still carries the answers.
+        for name in serve.status().applications:
+            serve.delete(name)
+        serve.shutdown()

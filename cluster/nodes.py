@@ -45,7 +45,7 @@ def add_node(settings: Settings, name: str, cpus: int) -> None:
     with reserved_ports(place.home) as ports, log.open("wb") as out:  # no pipe: what is started keeps it open
         variables = {**environment(settings, place, ports), NODE_ENV: name}
         code = subprocess.run(  # noqa: S603 - our own command
-            [sys.executable, "-m", "cluster.join", running.ray_address, str(cpus)],
+            [sys.executable, "-m", "cluster.join", running.ray_address, str(cpus), name],
             env={**os.environ, **variables},
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -58,7 +58,7 @@ def add_node(settings: Settings, name: str, cpus: int) -> None:
         raise ServiceProblem(message)
 
 
-def join(address: str, cpus: int) -> None:
+def join(address: str, cpus: int, name: str) -> None:
     """Start a raylet in the environment of this process, and leave it running.
 
     `ray start` does this too, but either refuses a second node on loopback or leaves loopback.
@@ -71,6 +71,7 @@ def join(address: str, cpus: int) -> None:
         gcs_address=address,
         node_ip_address=LOOPBACK,
         num_cpus=cpus,
+        node_name=name,
         dashboard_agent_listen_port=agent,
         metrics_agent_port=agent_grpc,
         runtime_env_agent_port=runtime_env,

@@ -38,6 +38,8 @@ SHUTDOWN_S = 30.0
 def build(args: AppArgs) -> Application:
     """Return the application for these arguments; `serve_config.yaml` names this function."""
     now = _resolved(args)
+    if args.draining:
+        now = now.model_copy(update={"ingress": _fewest(now.ingress), "tasks": _fewest(now.tasks)})
     pools = _pools(now)
     held = {"max_ongoing_requests": now.ingress.max_waiting + BESIDES_WAITING}
     ingress = _deployment(serve.ingress()(Ingress), "ingress", now.ingress, held)
@@ -68,6 +70,14 @@ def leaving_deployments(args: AppArgs, running: Iterable[str]) -> tuple[str, ...
 def _resolved(args: AppArgs) -> AppArgs:
     placement = args.placement.resolved(has_gpu=_cluster_has_gpu())
     return _with_gpu_shares(args.model_copy(update={"placement": placement, "leaving": ()}))
+
+
+def _fewest(replicas: ReplicaArgs) -> ReplicaArgs:
+    """Return what does for a service that is drained: none waits for a place, two take turns."""
+    count = min(replicas.min_replicas, 2)
+    return replicas.model_copy(
+        update={"min_replicas": count, "max_replicas": max(count, 1), "max_per_node": None}
+    )
 
 
 def _pools(args: AppArgs) -> dict[str, Any]:

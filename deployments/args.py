@@ -135,6 +135,10 @@ class AppArgs(_Args):
         default=False,
         description="Recognise by the mean of a face and its mirror image: a little better, twice the time.",
     )
+    draining: bool = Field(
+        default=False,
+        description="Take no new work: requests for it are answered 503, and tasks stay in the queue.",
+    )
     leaving: tuple[str, ...] = Field(
         default=(),
         description="Deployments of the shape before this one that stay, because replicas of that shape "

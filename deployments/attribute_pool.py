@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from ray import serve
 
+from app.logs import configure_logging
 from app.settings import load_settings
+from deployments.batches import logged_batch
 from deployments.crop_handles import CropParcel, unpack_crops
 from deployments.health import refuse_stuck
 from deployments.metrics import export_metrics
 from deployments.networks import open_crop_networks
 from pipelines.lane import ThreadLane, give_back_memory
-from pipelines.metrics import BATCH_SIZE
 from pipelines.read_attributes import answer_grouped
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class AttributePool:
     """Runs the networks that look at faces' crops; ready once each has been warmed up."""
 
     def __init__(self, args: AppArgs) -> None:
+        configure_logging()
         networks = open_crop_networks(args, load_settings())
         self._networks = {network.spec.name: network for network in networks}
         self._lane = ThreadLane(workers=1, max_waiting=args.attributes.max_waiting)
@@ -51,11 +53,11 @@ class AttributePool:
         """
         refuse_stuck(self._lane)
 
-    async def answer(self, parcel: CropParcel) -> Rows:
+    async def answer(self, parcel: CropParcel, request_id: str | None = None) -> Rows:
         """Return each named network's rows for its crops."""
-        return await self._batched(await unpack_crops(parcel))
+        return await self._batched((await unpack_crops(parcel), request_id))
 
     @serve.batch
-    async def _batched(self, asked: list[Arrays]) -> list[Rows]:
-        BATCH_SIZE.note(len(asked), "attributes")
-        return await self._lane.run(answer_grouped, self._networks, asked)
+    async def _batched(self, asked: list[tuple[Arrays, str | None]]) -> list[Rows]:
+        with logged_batch("attributes", [request_id for _, request_id in asked]):
+            return await self._lane.run(answer_grouped, self._networks, [crops for crops, _ in asked])

@@ -28,7 +28,7 @@ from ray.exceptions import (
 )
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from app.logs import configure_logging
+from app.logs import configure_logging, current_request_id, traced
 from app.settings import load_settings
 from app.tasks.faces import shown_attributes
 from app.tasks.mask_jobs import FindJob, WriteAnimationJob, WriteChunkJob
@@ -98,7 +98,9 @@ class RayChunks:
         async with self._turns.turn(job.owner, job.path):
             worker = await self._worker()
             try:
-                record = await asyncio.wait_for(worker.analyse.remote(job), _patience_s(job))
+                record = await asyncio.wait_for(
+                    worker.analyse.remote(job, current_request_id()), _patience_s(job)
+                )
             except RayTaskError as error:
                 self._rest(worker)
                 if isinstance(error.cause, FacefleetError):
@@ -184,9 +186,10 @@ class ChunkWorker:
     def is_there(self) -> None:
         """Answer, as only the living do."""
 
-    def analyse(self, job: ChunkJob | MaskJob) -> bytes:
+    def analyse(self, job: ChunkJob | MaskJob, request_id: str | None = None) -> bytes:
         """Return a chunk's record, or what came of a mask task's chunk."""
-        return self._analyst.analyse(job)
+        with traced(request_id):
+            return self._analyst.analyse(job)
 
 
 class ChunkAnalyst:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import ray
 from ray.exceptions import ObjectLostError
 
+from app.logs import current_request_id
 from deployments.handles import INLINE_BYTES, RESTARTING, call
 from pipelines.errors import DependencyDown
 
@@ -74,5 +75,5 @@ class PoolCropNetworks:
         """Return each named network's rows for its crops, all in one message."""
         if not crops:
             return {}
-        rows = await call(self._handle.answer, await pack_crops(crops))
+        rows = await call(self._handle.answer, await pack_crops(crops), current_request_id())
         return cast("dict[str, NDArray[np.float32]]", rows)

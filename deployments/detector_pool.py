@@ -9,12 +9,12 @@ from ray import serve
 from app.logs import configure_logging
 from app.settings import load_settings
 from deployments.args import POOL_PREFIX
+from deployments.batches import logged_batch
 from deployments.health import refuse_stuck
 from deployments.metrics import export_metrics
 from deployments.networks import open_network
 from pipelines.batching import propose_grouped
 from pipelines.lane import ThreadLane, give_back_memory
-from pipelines.metrics import BATCH_SIZE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,11 +49,16 @@ class DetectorPool:
         """
         refuse_stuck(self._lane)
 
-    async def propose(self, canvases: list[NDArray[np.uint8]], confidence: float) -> list[Proposals]:
+    async def propose(
+        self, canvases: list[NDArray[np.uint8]], confidence: float, request_id: str | None = None
+    ) -> list[Proposals]:
         """Return the proposals for each canvas of one picture."""
-        return await self._batched((canvases, confidence))
+        return await self._batched((canvases, confidence, request_id))
 
     @serve.batch
-    async def _batched(self, pictures: list[tuple[list[NDArray[np.uint8]], float]]) -> list[list[Proposals]]:
-        BATCH_SIZE.note(len(pictures), "detector")
-        return await self._lane.run(propose_grouped, self._network, pictures)
+    async def _batched(
+        self, asked: list[tuple[list[NDArray[np.uint8]], float, str | None]]
+    ) -> list[list[Proposals]]:
+        with logged_batch("detector", [request_id for _, _, request_id in asked]):
+            pictures = [(canvases, confidence) for canvases, confidence, _ in asked]
+            return await self._lane.run(propose_grouped, self._network, pictures)

@@ -11,13 +11,15 @@ module reads the configuration that Serve wrote, writes a stricter one beside it
 - clients that send their headers too slowly are let go;
 - what HAProxy answers itself is JSON in the form of both doors, and a 503 with Retry-After while replicas
   restart, where Serve would say 500; only bytes that never become a request get HAProxy's own, fixed text;
-- every answer has `X-Request-Id` once: the caller's own where that is harmless, else a new one in the form
-  that the path's door is known for;
+- every answer has `X-Request-Id` once: the caller's own where that is harmless, else the trace id of its
+  `traceparent`, else a new one in the form that the path's door is known for;
 - every request tells the replica its client's address, and none can steer Serve;
 - methods that nobody knows are a 405, and what comes before there is an application is a 503;
 - when no replica is there the answer comes at once: Serve's own proxy would hold requests, bodies and all;
 - a replica reads a request's body at its own pace: Serve would otherwise read all of it ahead to notice a
-  client that hangs up.
+  client that hangs up;
+- an HAProxy that is killed has a stand-in at once: Serve needs seconds until it has noticed, and some more to
+  start another, while nobody would listen.
 
 If the configuration is not as expected the start fails: half the rules would be worse than none. Nothing
 but the standard library is imported here: this runs at each of HAProxy's reloads.
@@ -28,8 +30,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
+import signal
+import socket
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 #: Set by whoever starts the service: where the service and where HAProxy's own figures are, what a body may
@@ -63,9 +69,16 @@ RETRY_AFTER_S = 2
 HEADERS_TIMEOUT_S = 15
 READ_ATTEMPTS = 40
 READ_AGAIN_S = 0.05
+#: How long a stand-in waits for Serve's next HAProxy, and for its own connections after that.
+STAND_IN_S = 60.0
+FINISH_S = 30.0
+LOOK_EVERY_S = 0.1
 LAST_LINE = "  stats refresh 1s\n"
 #: A caller's own request id is kept when it can do no harm in a log, a header or a file name.
 HARMLESS_ID = "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+#: W3C's trace context; a trace id of zeros alone is none.
+TRACE = "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
+NO_TRACE = f"00-{'0' * 32}"
 #: Says to the replica who the client is; `app.client_address` believes it.
 CLIENT_HEADER = "X-Facefleet-Client"
 #: The id that a request goes by.
@@ -139,10 +152,15 @@ def _without_application() -> str:
 
 def _request_rules(body_limit: int) -> str:
     harmless = f"{{ req.fhdr_cnt(X-Request-Id) eq 1 }} {{ req.fhdr(X-Request-Id) -m reg {HARMLESS_ID} }}"
+    trace = (
+        "!{ var(txn.request_id) -m found } { req.fhdr_cnt(traceparent) eq 1 } "
+        f"{{ req.fhdr(traceparent) -m reg {TRACE} }} !{{ req.fhdr(traceparent) -m beg {NO_TRACE} }}"
+    )
     steering = "".join(f"    http-request del-header {name}\n" for name in STEERING_HEADERS)
     return (
         "    unique-id-format %[uuid]\n"
         f"    http-request set-var(txn.request_id) req.fhdr(X-Request-Id) if {harmless}\n"
+        f"    http-request set-var(txn.request_id) req.fhdr(traceparent),field(2,-) if {trace}\n"
         "    http-request set-var-fmt(txn.request_id) req_%[uuid] "
         "if !{ var(txn.request_id) -m found } { path_beg /v1/ }\n"
         "    http-request set-var(txn.request_id) unique-id if !{ var(txn.request_id) -m found }\n"
@@ -199,8 +217,65 @@ def _harden_as_told(source: Path) -> str:
     )
 
 
+def _watch(binary: str, target: Path) -> None:
+    """Leave a process behind that has a stand-in answer if the HAProxy that this one becomes is killed."""
+    haproxy = os.pidfd_open(os.getpid())
+    if child := os.fork():
+        os.close(haproxy)
+        os.waitpid(child, 0)
+        return
+    # Twice, so that it is no child of HAProxy, which knows of none; and in a session of its own, because Ray
+    # ends the group of whoever started HAProxy while that one is replaced.
+    os.setsid()
+    if not os.fork():
+        with suppress(OSError):
+            select.select([haproxy], [], [])
+            _stand_in(binary, target)
+    os._exit(0)
+
+
+def _stand_in(binary: str, target: Path) -> None:
+    """Answer with the same rules until Serve's next HAProxy takes over, unless one did already."""
+    config = target.read_text()
+    found = re.search(r"^ *stats socket (\S+) .*\n", config, re.MULTILINE)
+    if found is None or _is_there(found[1]):
+        return
+    own = _stand_in_file(target)
+    own.write_text(config.replace(found[0], ""))
+    pid = os.posix_spawn(binary, [binary, "-db", "-f", str(own), "-dR"], os.environ)
+    own.with_suffix(".pid").write_text(str(pid))
+    for patience_s, end in ((STAND_IN_S, signal.SIGUSR1), (FINISH_S, signal.SIGKILL)):
+        deadline = time.monotonic() + patience_s
+        while time.monotonic() < deadline:
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                return
+            time.sleep(LOOK_EVERY_S)
+        os.kill(pid, end)
+
+
+def _stand_in_file(target: Path) -> Path:
+    return target.with_suffix(".stand-in.cfg")
+
+
+def _taking_over(target: Path) -> list[str]:
+    """Return the arguments with which an HAProxy takes its place back from the stand-in, if there is one."""
+    own = _stand_in_file(target)
+    with suppress(OSError):
+        pid = own.with_suffix(".pid").read_text()
+        if str(own).encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+            return ["-sf", pid]
+    return []
+
+
+def _is_there(admin: str) -> bool:
+    """Tell whether an HAProxy answers at the control socket."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        return asking.connect_ex(admin) == 0
+
+
 def main() -> None:
     """Write the stricter configuration and become HAProxy."""
+    binary = os.environ[BINARY_ENV]
     arguments = sys.argv[1:]
     if "-f" in arguments:
         place = arguments.index("-f") + 1
@@ -208,7 +283,9 @@ def main() -> None:
         target = source.with_suffix(".edge.cfg")
         target.write_text(_hardened(source))
         arguments[place] = str(target)
-    binary = os.environ[BINARY_ENV]
+        if "-sf" not in arguments:
+            arguments += _taking_over(target)
+        _watch(binary, target)
     os.execv(binary, [binary, *arguments])  # noqa: S606 - Serve's own arguments, no shell
 
 

@@ -10,6 +10,7 @@ import ray
 from ray.exceptions import ObjectLostError, RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RayServeException
 
+from app.logs import current_request_id
 from pipelines.errors import DependencyDown, FacefleetError, Overloaded
 from pipelines.metrics import RETRIES
 from pipelines.results import MaskedImage
@@ -115,7 +116,10 @@ class PoolDetector:
 
     async def propose(self, canvases: Sequence[NDArray[np.uint8]], confidence: float) -> list[Proposals]:
         """Return the proposals for each canvas, all in one message."""
-        return cast("list[Proposals]", await call(self._handle.propose, list(canvases), confidence))
+        return cast(
+            "list[Proposals]",
+            await call(self._handle.propose, list(canvases), confidence, current_request_id()),
+        )
 
 
 async def open_pools(handles: Mapping[str, Any]) -> dict[str, Detector]:
@@ -145,13 +149,17 @@ class StageEngine:
 
     async def detect(self, data: bytes, options: DetectOptions) -> Detection:
         """Find the faces in a picture."""
-        return cast("Detection", await call(self._handle.detect, await pack(data), options))
+        return cast(
+            "Detection", await call(self._handle.detect, await pack(data), options, current_request_id())
+        )
 
     async def mask(
         self, data: bytes, options: DetectOptions, mask: MaskOptions, encode: EncodeOptions
     ) -> MaskedImage:
         """Find the faces in a picture and return it with the faces made unrecognisable."""
-        masked, parcel = await call(self._handle.mask, await pack(data), options, mask, encode)
+        masked, parcel = await call(
+            self._handle.mask, await pack(data), options, mask, encode, current_request_id()
+        )
         return MaskedImage(masked.detection, await unpack(parcel), masked.format, masked.regions)
 
     async def ready(self) -> bool:

@@ -68,7 +68,7 @@ class Ingress:
         engine, self._own = await open_engine(args, settings, stage, attributes, pools)
         self._closing = AsyncExitStack()
         self._services = await self._closing.enter_async_context(
-            open_services(settings, engine, is_behind_edge=True)
+            open_services(settings, engine, is_behind_edge=True, is_draining=args.draining)
         )
         self._tasks: Tasks | None = None
         self._libraries: Libraries | None = None

@@ -26,15 +26,21 @@ from deployments.networks import embedding_model, offered_attributes
 from pipelines.lane import give_back_memory
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from app.libraries.recognition import Recognizer
     from app.services import Services
     from app.settings import Settings
+    from app.tasks.opening import Tasks
     from app.tasks.ports import MaskPipeline, MediaPipeline
     from deployments.args import AppArgs
+    from pipelines.ports import ImageEngine
 
 
 class TaskRunner:
     """Runs tasks for as long as it lives; what it leaves behind, another takes up.
+
+    Of a service that is taken out of work it takes none up, and sends no webhook.
 
     Args:
         args: the service's shape.
@@ -57,12 +63,28 @@ class TaskRunner:
     ) -> None:
         configure_logging()
         self._closing = AsyncExitStack()
+        self._own: ImageEngine | None = None
+        self._tasks: Tasks | None = None
+        if not args.draining:
+            await self._open(args, ChunkNetworks(args, detector, crops), stage, attributes, pools)
+        export_metrics("tasks")
+        give_back_memory()
+
+    async def _open(
+        self,
+        args: AppArgs,
+        networks: ChunkNetworks,
+        stage: Any,  # noqa: ANN401 - handles have no types
+        attributes: Any,  # noqa: ANN401 - as above
+        pools: Mapping[str, Any],
+    ) -> None:
+        """Begin to take tasks up."""
         settings = load_settings()
         # Most tasks do not ask who it is: the network for that is opened with the first that does.
         engine, self._own = await open_engine(args, settings, stage, attributes, pools, embeds_late=True)
         services = await self._closing.enter_async_context(open_services(settings, engine))
         people = await self._open_people(args, settings, services)
-        chunks = RayChunks(ChunkNetworks(args, detector, crops))
+        chunks = RayChunks(networks)
         pipelines: dict[TaskType, MediaPipeline] = {
             TaskType.IMAGE: ImagePipeline(engine, people),
             TaskType.VIDEO: VideoPipeline(chunks, args.chunks.work_s, people),
@@ -82,8 +104,6 @@ class TaskRunner:
                 attributes=offered_attributes(args, settings),
             )
         )
-        export_metrics("tasks")
-        give_back_memory()
 
     async def _open_people(self, args: AppArgs, settings: Settings, services: Services) -> Recognizer | None:
         """Return who knows people; None where there is no network for that."""
@@ -96,7 +116,8 @@ class TaskRunner:
 
     async def wake(self) -> None:
         """Look for work now: a task came, or one was cancelled."""
-        self._tasks.wake()
+        if self._tasks is not None:
+            self._tasks.wake()
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
         """Tell Serve's autoscaler how many tasks wait or run."""

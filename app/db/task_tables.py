@@ -21,6 +21,7 @@ from app.db.tables import HANDLE_LENGTH, OBJECT_KEY_LENGTH, Table
 STATUS_LENGTH = 16
 RUNNER_LENGTH = 100
 ERROR_LENGTH = 500
+REQUEST_ID_LENGTH = 128
 IDEMPOTENCY_KEY_LENGTH = 255
 
 
@@ -54,6 +55,8 @@ class TaskRow(Table):
     summary: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     page_count: Mapped[int] = mapped_column(default=0)
     error_code: Mapped[str | None] = mapped_column(String(64))
+    # What its creation goes by in logs, here and at the caller's; null in tasks of older versions.
+    request_id: Mapped[str | None] = mapped_column(String(REQUEST_ID_LENGTH))
     error_message: Mapped[str | None] = mapped_column(String(ERROR_LENGTH))
 
     __table_args__ = (

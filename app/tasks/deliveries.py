@@ -19,10 +19,11 @@ import structlog
 from sqlalchemy import insert, or_, select, update
 
 from app.db.task_tables import ERROR_LENGTH, WebhookAttemptRow, WebhookDeliveryRow
-from app.logs import log_bug
+from app.logs import log_bug, traced
 from app.tasks.answers import task_answer, with_result
 from app.tasks.outbox import DELIVERED, FAILED, GONE, PENDING
 from app.tasks.queue import utc_now
+from app.tasks.values import task_text
 from app.webhooks.schedule import next_try
 from app.webhooks.sending import Attempt, Delivery, Outcome
 from pipelines.errors import Unavailable
@@ -262,9 +263,20 @@ class Deliverer:
         if not secrets:
             return Attempt(Outcome.GONE, None, 0.0, "the key was deleted, nothing can be signed for it", None)
         body = with_result({"event": due.event, **task_answer(task)}, await self._store.result(task))
-        return await self._sender.send_once(
-            Delivery(message_id(due.id), due.url, due.event, body, secrets, due.attempts + 1)
+        delivery = Delivery(
+            message_id(due.id), due.url, due.event, body, secrets, due.attempts + 1, task.request_id
         )
+        attempt = await self._sender.send_once(delivery)
+        with traced(task.request_id):
+            log.info(
+                "webhook",
+                task=task_text(task.id),
+                attempt=delivery.attempt_no,
+                outcome=attempt.outcome.value,
+                status=attempt.status,
+                ms=round(attempt.took_ms),
+            )
+        return attempt
 
     async def _note(self, due: _Due, attempt: Attempt) -> None:
         now = self._now()

@@ -65,6 +65,7 @@ def task_of(row: Row[Any]) -> Task:
         media=None if found["media"] is None else MediaFacts(**found["media"]),
         summary=found["summary"],
         page_count=found["page_count"],
+        request_id=found["request_id"],
         failure=None if code is None else TaskFailure(code, found["error_message"] or ""),
     )
 

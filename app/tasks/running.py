@@ -9,6 +9,7 @@ Chunks that an earlier runner finished are not done again, as long as the media 
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ import structlog
 
 from app.errors import answer_for
 from app.intake.port import FetchLimits
-from app.logs import log_bug
+from app.logs import log_bug, traced
 from app.tasks.paging import PageFiller
 from app.tasks.patience import patiently
 from app.tasks.ports import StagedWork, WorkerDied
@@ -91,17 +92,28 @@ class Workshop:
 async def run_task(shop: Workshop, claim: Claim) -> None:
     """Do a task to its end, whatever that is.
 
-    Being cancelled leaves the task as it is, and nothing of it on this machine.
+    Being cancelled leaves the task as it is, and nothing of it on this machine. Every line that is written
+    meanwhile bears the id of the request that made the task.
     """
+    with traced(claim.task.request_id):
+        await _run(shop, claim)
+
+
+async def _run(shop: Workshop, claim: Claim) -> None:
+    name, kind = task_text(claim.task.id), claim.task.type.value
+    log.info("task taken up", task=name, type=kind)
+    begun = time.monotonic()
     try:
         with shop.scratch.folder() as folder:
             failure = await _attempt(shop, claim, folder)
         if failure is not None:
             await patiently(lambda: shop.queue.fail(claim, failure))
-        TASKS_ENDED.add(1, claim.task.type.value, "succeeded" if failure is None else "failed")
+        outcome = "succeeded" if failure is None else "failed"
+        TASKS_ENDED.add(1, kind, outcome)
+        log.info("task ended", task=name, outcome=outcome, ms=round((time.monotonic() - begun) * 1e3))
     except LeaseLost:
         LEASES_LOST.add(1)
-        log.info("task given up: it is another's now, or nobody's", task=task_text(claim.task.id))
+        log.info("task given up: it is another's now, or nobody's", task=name)
 
 
 async def _attempt(shop: Workshop, claim: Claim, folder: Path) -> TaskFailure | None:

@@ -83,7 +83,9 @@ class TaskStore:
             estimated = await estimate_s(tx, new.options)
             answer = created_answer(request_id, task_id, now, estimated)
             await idempotency.note(tx, owner, same, answer)
-            await tx.execute(insert(TaskRow).values(_new_row(owner, new, task_id, now, estimated)))
+            await tx.execute(
+                insert(TaskRow).values(_new_row(owner, new, task_id, now, estimated, request_id))
+            )
         return answer
 
     async def first_answer(self, owner: UUID, same: KnownRequest | None) -> dict[str, Any] | None:
@@ -336,7 +338,9 @@ async def _pages(
     return [unpack(each) for each in packed], after
 
 
-def _new_row(owner: UUID, new: NewTask, task_id: UUID, now: datetime, estimated: int) -> dict[str, Any]:
+def _new_row(
+    owner: UUID, new: NewTask, task_id: UUID, now: datetime, estimated: int, request_id: str
+) -> dict[str, Any]:
     return {
         "id": task_id,
         "owner": owner,
@@ -353,6 +357,7 @@ def _new_row(owner: UUID, new: NewTask, task_id: UUID, now: datetime, estimated:
         "beat": 0,
         "tries": 0,
         "page_count": 0,
+        "request_id": request_id,
     }
 
 

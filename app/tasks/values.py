@@ -152,6 +152,7 @@ class Task:
     summary: Mapping[str, Any] | None
     page_count: int
     failure: TaskFailure | None
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ class Delivery:
         body: the very bytes to send.
         secrets: those that are valid, newest first.
         attempt_no: counted from 1.
+        request_id: of the request that all this is about; the receiver gets it as `X-Request-Id`.
     """
 
     message_id: str
@@ -66,6 +67,7 @@ class Delivery:
     body: bytes = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
     attempt_no: int = 1
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,7 @@ class WebhookSender:
             "User-Agent": "Facefleet-Webhooks",
             "Accept-Encoding": "identity",
             "Connection": "close",
+            **({"X-Request-Id": delivery.request_id} if delivery.request_id else {}),
         }
         async with self._outbound.exchange(
             read_address(delivery.url),

@@ -12,7 +12,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -45,9 +47,12 @@ SHAPE: dict[str, Any] = {
     "embedding_network": None,
 }
 CLIENTS, PAUSE_S = 3, 0.1
+FROZEN_S = 45.0
 CALM_S, PATIENCE_S = 4.0, 120.0
 #: Seconds that requests may go wrong for: after a replica's death, after a node's.
 REPLICA_BAR_S, NODE_BAR_S = 5.0, 30.0
+#: Until Ray believes that a node which says nothing is gone.
+FROZEN_BAR_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +174,20 @@ def faults(service: Trial) -> list[tuple[str, Callable[[], None], float]]:
     ]
 
 
+def freeze(service: Trial) -> None:
+    """Have a node say nothing for a while, as where its network is cut, and then come back."""
+    stopped = processes_of(str(service.home), SECOND)
+    for process in stopped:
+        process.suspend()
+    threading.Timer(FROZEN_S, _thaw, [stopped]).start()
+
+
+def _thaw(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.resume()
+
+
 def _kill_first(service: Trial, kind: str) -> None:
     kill(service.replicas(kind)[:1])
 
@@ -209,6 +228,11 @@ def run(weights: Path | None) -> list[Outcome]:
                 outcome = strike(service, clients, fault, do, bar_s)
                 outcomes.append(outcome)
                 print(line(outcome), flush=True)
+            two_nodes(service)
+            outcomes.append(
+                strike(service, clients, "a node that is frozen", partial(freeze, service), FROZEN_BAR_S)
+            )
+            print(line(outcomes[-1]), flush=True)
         finally:
             clients.stop()
     return outcomes

