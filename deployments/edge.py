@@ -219,7 +219,10 @@ def _harden_as_told(source: Path) -> str:
 
 def _watch(binary: str, target: Path) -> None:
     """Leave a process behind that has a stand-in answer if the HAProxy that this one becomes is killed."""
-    haproxy = os.pidfd_open(os.getpid())
+    try:
+        haproxy = os.pidfd_open(os.getpid())
+    except (AttributeError, OSError):  # an old kernel, or a sandbox: then only Serve starts another
+        return
     if child := os.fork():
         os.close(haproxy)
         os.waitpid(child, 0)
