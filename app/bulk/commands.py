@@ -125,7 +125,9 @@ def _tell(end: JobEnd, out: Path, *, as_lines: bool) -> None:
 
 @contextmanager
 def _bulk_errors_shown(out: Path) -> Iterator[None]:
-    before = signal.signal(signal.SIGTERM, _as_interrupt)
+    # A shell has what it starts in the background ignore Ctrl-C, and SIGTERM would be ignored with it.
+    interrupted = signal.signal(signal.SIGINT, signal.default_int_handler)
+    ended = signal.signal(signal.SIGTERM, _as_interrupt)
     try:
         with errors_shown():
             yield
@@ -147,7 +149,8 @@ def _bulk_errors_shown(out: Path) -> Iterator[None]:
             sys.stderr.write(f"The same command goes on with {out}.\n")
         raise
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, ended)
+        signal.signal(signal.SIGINT, interrupted)
 
 
 def _as_interrupt(*_: object) -> None:
