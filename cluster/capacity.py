@@ -44,7 +44,7 @@ MEASURED: Final = Figures(
     pictures_per_s=157.2 / 2,
     keeping=0.86,
     face_s=0.027,
-    video_speed=600 / 55 / 2,
+    video_speed=600 / 46 / 2,
     vector_bytes=128 * 4 * 1.26,
     source="python -m cluster.bench.detect_http, storage_http, recognition, video_tasks, gallery; two cores "
     "of a shared AMD EPYC, YuNet and SFace",
