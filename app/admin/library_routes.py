@@ -14,6 +14,7 @@ from starlette.responses import Response
 from app.admin.access import ADMIN_PATH, administrator_of
 from app.admin.lookup import known, known_id
 from app.admin.tiers import memory_of
+from app.door_two_libraries import Everywhere  # noqa: TC001 - FastAPI reads the annotations at run time
 from app.door_two_recognition import enrol, search
 from app.errors import NotOffered
 from app.libraries.answers import library_answer, person_answer
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 LibraryId = Annotated[str, Path(max_length=128)]
 PersonId = Annotated[str, Path(max_length=128)]
-Everywhere = Annotated[bool, Query(description="Take people out of stored results as well.")]
 Limit = Annotated[int, Query(ge=1, le=100)]
 Cursor = Annotated[str | None, Query(max_length=512, description="The `next_cursor` of a page.")]
 
